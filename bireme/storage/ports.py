@@ -1,0 +1,60 @@
+"""What a database must do for us. Enough to implement from."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from bireme.kit.errors import BiremeError, ServiceError
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+
+class StorageError(BiremeError):
+    """A statement is wrong, or a constraint was broken."""
+
+
+class UniqueViolation(StorageError):
+    """A row with the same key exists already."""
+
+
+class StorageUnavailable(ServiceError):
+    """The disk is full or the server is away: nothing of the transaction was written; try again later."""
+
+
+class Transaction(Protocol):
+    """One unit of work inside the database's own writer thread. SQL uses `?` for parameters in both databases."""
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run one statement; returns the number of rows it changed."""
+        ...
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None: ...
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Rows as this transaction sees them, its own writes included."""
+        ...
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call back on the event loop once everything written here is durable; never if it is not."""
+        ...
+
+
+class Database(Protocol):
+    """A database with one writer. Many units of work share one commit (group commit): each is all or nothing.
+
+    A unit is a plain function of the transaction. It runs in the writer thread, must not block on anything else and
+    must not keep state outside the transaction, because a failed commit leaves no trace of it. If it raises, its own
+    writes are undone, the error goes to its caller, and the other units are not touched.
+    """
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work`; returns once what it wrote is durable on disk. Raises StorageUnavailable, or what `work` raised."""
+        ...
+
+    async def read(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Rows of the last committed state."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then close."""
+        ...

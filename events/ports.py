@@ -1,0 +1,103 @@
+"""What an event source and a bus must do, and what they are given."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from bireme.kit.clock import Clock
+from bireme.kit.errors import BiremeError, UserError
+from bireme.kit.ids import Ids
+from events.model import Event
+
+
+class EventsError(BiremeError):
+    """Base of what goes wrong in this bank's lower deck."""
+
+
+class BadSourceConfig(EventsError, UserError):
+    """The EventSource's configuration cannot work; the message names the field."""
+
+
+Publish = Callable[[Sequence["NewEvent"]], Awaitable[Sequence[Event]]]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """What a source hands over: the shell adds id, namespace, source, subject, type and time where they are missing."""
+
+    data: bytes
+    content_type: str = "application/json"
+    id: str = ""
+    dedup: str = ""
+    time: datetime | None = None
+    attributes: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which configured source this is: EventSource `name` in `namespace`, its `kind` and its event `subject`."""
+
+    namespace: str
+    name: str
+    kind: str
+    subject: str
+
+
+class Secrets(Protocol):
+    """Secret and config-map values by reference. Raises NotFound naming the reference, never the value."""
+
+    def secret(self, namespace: str, name: str, key: str) -> bytes: ...
+    def config(self, namespace: str, name: str, key: str) -> str: ...
+
+
+class SourceState(Protocol):
+    """A little durable memory per source (a calendar's last tick). None when nothing was kept."""
+
+    async def load(self, place: Place) -> bytes | None: ...
+    async def save(self, place: Place, state: bytes) -> None: ...
+
+
+class HttpServers(Protocol):
+    """HTTP listeners shared by the webhook kinds: several routes may live on one port."""
+
+    async def route(
+        self, *, host: str, port: int, path: str, method: str, handler: Any, tls: Any = None
+    ) -> Callable[[], Awaitable[None]]:
+        """Serve `handler` there; returns what takes the route away again. Raises BadSourceConfig on a clash."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the shell gives every source. A source's own clients are its own affair."""
+
+    place: Place
+    clock: Clock
+    ids: Ids
+    secrets: Secrets
+    state: SourceState
+    http: HttpServers
+
+
+class EventSource(Protocol):
+    """One configured source, e.g. webhook "github-push". Built as `cls(config, surroundings)`.
+
+    The class has `Config` (a msgspec Struct with Argo's field names) and is registered under Argo's spec key.
+    """
+
+    async def run(self, publish: Publish) -> None:
+        """Run until cancelled. `publish` returns once the events are durable; acknowledge upstream only then."""
+        ...
+
+
+class Bus(Protocol):
+    """The log. Events have one order (`seq`) and stay until retention removes them."""
+
+    async def publish(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Durable on return. The events as accepted, with `seq`; a repeated `dedup` gives the first event again."""
+        ...
+
+    def read(self, consumer: str, after: int) -> AsyncIterator[Sequence[Event]]:
+        """Batches of events with `seq > after`, in order, waiting without polling for more; ends when cancelled."""
+        ...

@@ -1,0 +1,51 @@
+"""Tasks and reports as values: all that the controller and an executor say to each other."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One step to run, all tags substituted. `id` is unique over runs and attempts: `<run uid>/<node id>`.
+
+    `template` is Argo's template as plain JSON values, with `inputs` resolved (parameter values in it, artifacts with
+    their locations). `capture_result` asks for standard output as `outputs.result`. `deadline` is the moment after
+    which the step must be stopped. `on_exit` marks steps of an exit handler, which survive a `stop`.
+    """
+
+    id: str
+    run: str
+    namespace: str
+    workflow: str
+    node: str
+    node_name: str
+    template: dict[str, Any]
+    capture_result: bool = False
+    deadline: datetime | None = None
+    archive: dict[str, Any] = {}
+    on_exit: bool = False
+
+
+class Outputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a step left: parameter values by name, artifacts by name as Argo's artifact objects, its result text."""
+
+    parameters: dict[str, str] = {}
+    artifacts: dict[str, dict[str, Any]] = {}
+    result: str | None = None
+    exit_code: str | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a task. `error` is for what was not the command's own doing (outputs missing, runner lost).
+
+    A task gets any number of `started` and `progress` reports and exactly one of `succeeded`, `failed`, `error`.
+    Reports may come twice (after a restart); the controller ignores what it knows.
+    """
+
+    task: str
+    state: Literal["started", "progress", "succeeded", "failed", "error"]
+    at: datetime
+    message: str = ""
+    outputs: Outputs | None = None
+    progress: str = ""

@@ -1,0 +1,65 @@
+"""What a backend and an artifact store must do."""
+
+from collections.abc import AsyncIterator, Collection
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from bireme.kit.errors import BiremeError, ServiceError
+from executor.model import Report, Task
+
+Artifact = dict[str, Any]
+"""Argo's artifact object as plain JSON values (`name`, `path`, `archive`, one location such as `raw` or `s3`)."""
+
+
+class ExecutorError(BiremeError):
+    """Base of what goes wrong in this deck."""
+
+
+class ArtifactMissing(ExecutorError):
+    """The artifact is not where its location says."""
+
+
+class ArtifactUnavailable(ExecutorError, ServiceError):
+    """The store did not answer."""
+
+
+class Executor(Protocol):
+    """A place where steps run: processes, containers or pods."""
+
+    async def start(self, task: Task) -> None:
+        """Start the step. Idempotent by `task.id`: a task that runs or has ended is not run again."""
+        ...
+
+    async def stop(self, task_id: str, grace: timedelta) -> None:
+        """SIGTERM, then SIGKILL after `grace`. Nothing happens for a task that is not running."""
+        ...
+
+    def reports(self) -> AsyncIterator[Report]:
+        """What becomes of the tasks, until cancelled."""
+        ...
+
+    async def adopt(self, tasks: Collection[Task]) -> None:
+        """After a restart: report what became of each. One that never started is started now; none is run twice."""
+        ...
+
+    def logs(self, task_id: str, follow: bool) -> AsyncIterator[bytes]:
+        """The step's output in chunks, standard output and error as they came; with `follow` until the step ends."""
+        ...
+
+    async def forget(self, task_ids: Collection[str]) -> None:
+        """The run is deleted: remove what is kept for these tasks."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the steps without stopping them: they outlive us."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """One kind of artifact location. Implementations do not retry; the caller does."""
+
+    async def load(self, artifact: Artifact, path: Path) -> None: ...
+    async def save(self, path: Path, artifact: Artifact) -> None: ...
+    async def delete(self, artifact: Artifact) -> None: ...
+    def open_stream(self, artifact: Artifact) -> AsyncIterator[bytes]: ...
