@@ -28,7 +28,8 @@ async def run_together(
     }
     stopping = asyncio.ensure_future(stop.wait())
     try:
-        await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+        everything: list[asyncio.Future[Any]] = [stopping, *running]
+        await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
         await _drain(running, drain_s, stop)

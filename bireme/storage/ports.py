@@ -48,7 +48,7 @@ class Database(Protocol):
     """
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work`; returns once what it wrote is durable on disk. Raises StorageUnavailable, or what `work` raised."""
+        """Run `work`; returns once its writes are durable. Raises StorageUnavailable, or what `work` raised."""
         ...
 
     async def read(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
