@@ -21,6 +21,8 @@ def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[type]:
     holder.it = registry  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "registry_under_test", holder)
     monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.startswith("family_of_kinds")]:
+        monkeypatch.delitem(sys.modules, name)
     return registry
 
 
