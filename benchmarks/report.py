@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value and the limit measured in the same run. `ratio` is value to limit unless the name says else."""
+    """One measured value beside the limit measured in the same run; `ratio` is value to limit."""
 
     name: str
     value: float
