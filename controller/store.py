@@ -1,0 +1,237 @@
+"""Runs and their history as rows. Functions of a Transaction write; RunReader reads what is committed."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from bireme.storage.ports import Database, Row, Transaction
+from controller.listing import ListQuery
+from controller.model import Definition, HistoryRow, PhaseRow, RunRow, cron_key
+from controller.schedule import CronState
+
+_COLUMNS = (
+    "uid, namespace, name, phase, live, firing, cron, labels, manifest, status, created_at, started_at,"
+    " finished_at"
+)
+_INSERT = f"INSERT INTO runs ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+_APPEND = "INSERT INTO history (run, n, at, entry) VALUES (?,?,?,?)"
+_PHASE = "UPDATE runs SET phase=?, live=?, status=?, started_at=?, finished_at=? WHERE uid=?"
+_definitions = msgspec.json.Decoder(Definition)
+_labels = msgspec.json.Decoder(dict[str, str])
+encode = msgspec.json.encode
+
+
+def insert(tx: Transaction, row: RunRow) -> bool:
+    """Write a new run; False when its firing or its name is taken, and then nothing was written."""
+    values = (
+        row.uid, row.namespace, row.name, row.phase, int(row.live), row.firing, row.cron,
+        encode(row.labels).decode(), row.manifest, row.status, row.created_at, row.started_at, row.finished_at,
+    )  # fmt: skip
+    return tx.execute(_INSERT, values) > 0
+
+
+def by_firing(tx: Transaction, firing: str) -> tuple[str, str, str] | None:
+    """(namespace, name, uid) of the run a firing made."""
+    rows = tx.query("SELECT namespace, name, uid FROM runs WHERE firing=?", (firing,))
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+
+def append(tx: Transaction, entries: Iterable[HistoryRow], phases: Iterable[PhaseRow]) -> None:
+    """One step of each of several runs. A run that ends is counted by its CronWorkflow in the same commit."""
+    rows = [(entry.run, entry.n, entry.at, entry.entry) for entry in entries]
+    if rows:
+        tx.executemany(_APPEND, rows)
+    for row in phases:
+        set_phase(tx, row)
+
+
+def set_phase(tx: Transaction, row: PhaseRow) -> None:
+    values = (row.phase, int(row.live), row.status, row.started_at, row.finished_at, row.uid)
+    tx.execute(_PHASE, values)
+    if row.cron is not None and not row.live:
+        _count(tx, row.cron, row.phase)
+
+
+def _count(tx: Transaction, cron: str, phase: str) -> None:
+    state = load_cron(tx, cron)
+    if phase == "Succeeded":
+        state.succeeded += 1
+    else:
+        state.failed += 1
+    save_cron(tx, cron, state)
+
+
+def delete(tx: Transaction, uid: str) -> None:
+    """Forget a run and all it did."""
+    tx.execute("DELETE FROM history WHERE run=?", (uid,))
+    tx.execute("DELETE FROM runs WHERE uid=?", (uid,))
+
+
+def set_manifest(tx: Transaction, uid: str, definition: Definition, *, live: bool) -> None:
+    """A retry changed what the run is made of, or brings it back to life."""
+    params = (encode(definition), int(live), uid)
+    tx.execute("UPDATE runs SET manifest=?, live=?, finished_at=NULL WHERE uid=?", params)
+
+
+def load_cron(tx: Transaction, cron: str) -> CronState:
+    """What is remembered of a CronWorkflow; a fresh state for one never seen."""
+    rows = tx.query("SELECT state FROM source_state WHERE source=?", (_cron_source(cron),))
+    return msgspec.json.decode(bytes(rows[0][0]), type=CronState) if rows else CronState()
+
+
+def save_cron(tx: Transaction, cron: str, state: CronState) -> None:
+    tx.execute(
+        "INSERT INTO source_state (source, state) VALUES (?,?)"
+        " ON CONFLICT (source) DO UPDATE SET state=excluded.state",
+        (_cron_source(cron), encode(state)),
+    )
+
+
+def forget_cron(tx: Transaction, cron: str) -> None:
+    tx.execute("DELETE FROM source_state WHERE source=?", (_cron_source(cron),))
+
+
+def _cron_source(cron: str) -> str:
+    return f"cron/{cron}"
+
+
+def active_of(tx: Transaction, cron: str) -> list[tuple[str, str]]:
+    """(name, uid) of the unfinished runs of a CronWorkflow, as this transaction sees them."""
+    rows = tx.query(
+        "SELECT name, uid FROM runs WHERE cron=? AND live=1 ORDER BY created_at", (cron,)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def definition_of(row: RunRow) -> Definition:
+    """What the run is made of."""
+    return _definitions.decode(row.manifest)
+
+
+class RunReader:
+    """Reads of runs and history, all from the last committed state."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def by_name(self, namespace: str, name: str) -> RunRow | None:
+        """The run of that name; `@latest` is the newest of the namespace."""
+        if name == "@latest":
+            where, params = "namespace=? ORDER BY created_at DESC LIMIT 1", (namespace,)
+        else:
+            where, params = "namespace=? AND name=?", (namespace, name)  # type: ignore[assignment]
+        return await self._one(where, params)
+
+    async def by_uid(self, uid: str) -> RunRow | None:
+        return await self._one("uid=?", (uid,))
+
+    async def _one(self, where: str, params: Sequence[str]) -> RunRow | None:
+        rows = await self._database.read(f"SELECT {_COLUMNS} FROM runs WHERE {where}", params)
+        return _run_row(rows[0]) if rows else None
+
+    async def live(self) -> list[RunRow]:
+        """Every unfinished run, oldest first."""
+        found = await self._database.read(
+            f"SELECT {_COLUMNS} FROM runs WHERE live=1 ORDER BY created_at"
+        )
+        return [_run_row(row) for row in found]
+
+    async def history_of_live(self) -> dict[str, list[bytes]]:
+        """The entries of every unfinished run, in order."""
+        rows = await self._database.read(
+            "SELECT h.run, h.entry FROM history h JOIN runs r ON r.uid=h.run WHERE r.live=1"
+            " ORDER BY h.run, h.n"
+        )
+        found: dict[str, list[bytes]] = {}
+        for run, entry in rows:
+            found.setdefault(run, []).append(bytes(entry))
+        return found
+
+    async def history(self, uid: str) -> list[bytes]:
+        """All entries of one run, in order."""
+        rows = await self._database.read("SELECT entry FROM history WHERE run=? ORDER BY n", (uid,))
+        return [bytes(row[0]) for row in rows]
+
+    async def steps(self, uid: str) -> list[tuple[int, float, bytes]]:
+        """(n, at, entry) of one run: what `explain` and time travel walk."""
+        rows = await self._database.read(
+            "SELECT n, at, entry FROM history WHERE run=? ORDER BY n", (uid,)
+        )
+        return [(row[0], row[1], bytes(row[2])) for row in rows]
+
+    async def headings(self, query: ListQuery) -> list[Row]:
+        """(uid, namespace, name, phase, labels, created, started, finished), unfinished first, then newest first."""
+        where, params = _conditions(query)
+        return await self._database.read(
+            "SELECT uid, namespace, name, phase, labels, created_at, started_at, finished_at FROM runs"
+            f" WHERE {where} ORDER BY live DESC, COALESCE(finished_at, created_at) DESC, name",
+            params,
+        )
+
+    async def rows(self, uids: Sequence[str]) -> list[RunRow]:
+        """Those runs, in the order asked."""
+        found: dict[str, RunRow] = {}
+        for start in range(0, len(uids), 500):
+            part = uids[start : start + 500]
+            marks = ",".join("?" * len(part))
+            rows = await self._database.read(
+                f"SELECT {_COLUMNS} FROM runs WHERE uid IN ({marks})", list(part)
+            )
+            found.update((row[0], _run_row(row)) for row in rows)
+        return [found[uid] for uid in uids if uid in found]
+
+    async def finished(self) -> list[tuple[str, str]]:
+        """(uid, phase) of every finished run, newest first."""
+        rows = await self._database.read(
+            "SELECT uid, phase FROM runs WHERE live=0 ORDER BY finished_at DESC, uid"
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    async def finished_of(self, namespace: str, name: str) -> list[tuple[str, str]]:
+        """(uid, phase) of the finished runs of a CronWorkflow, newest first."""
+        rows = await self._database.read(
+            "SELECT uid, phase FROM runs WHERE cron=? AND live=0 ORDER BY finished_at DESC, uid",
+            (cron_key(namespace, name),),
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    async def mortal(self, after: str, count: int) -> tuple[list[RunRow], str]:
+        """Of the next `count` finished runs, those that speak of a `ttlStrategy`; and where to go on ("" at the end)."""
+        rows = await self._database.read(
+            f"SELECT {_COLUMNS} FROM runs WHERE live=0 AND uid > ? ORDER BY uid LIMIT ?",
+            (after, count),
+        )
+        found = [_run_row(row) for row in rows if b"ttlStrategy" in bytes(row[8])]
+        return found, rows[-1][0] if len(rows) == count else ""
+
+
+def labels_in(text: str) -> dict[str, str]:
+    """The `labels` column decoded."""
+    return _labels.decode(text)
+
+
+def _conditions(query: ListQuery) -> tuple[str, list[str | float]]:
+    """The part of a query that the database answers; the rest is for the caller."""
+    parts, params = ["1=1"], list[str | float]()
+    if query.namespace and not query.namespace_filter:
+        parts.append("namespace=?")
+        params.append(query.namespace)
+    for column, at in (
+        ("started_at > ?", query.min_started_at),
+        ("started_at < ?", query.max_started_at),
+        ("created_at > ?", query.created_after),
+        ("finished_at < ?", query.finished_before),
+    ):
+        if at is not None:
+            parts.append(column)
+            params.append(at.timestamp())
+    return " AND ".join(parts), params
+
+
+def _run_row(row: Row) -> RunRow:
+    uid, namespace, name, phase, live, firing, cron, labels, manifest, status, *times = row
+    return RunRow(
+        uid=uid, namespace=namespace, name=name, phase=phase, live=bool(live), firing=firing, cron=cron,
+        labels=_labels.decode(labels), manifest=bytes(manifest), status=bytes(status),
+        created_at=times[0], started_at=times[1], finished_at=times[2],
+    )  # fmt: skip
