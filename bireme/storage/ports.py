@@ -1,5 +1,6 @@
 """What a database must do for us. Enough to implement from."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -22,13 +23,19 @@ class StorageUnavailable(ServiceError):
 
 
 class Transaction(Protocol):
-    """One unit of work inside the database's own writer thread. SQL uses `?` for parameters in both databases."""
+    """One unit of work inside the database's own writer thread. SQL uses `?` for parameters in both databases.
+
+    A statement that fails fails its unit: later statements raise the same error, and so does the unit even if it
+    caught it. Ask first, or write `ON CONFLICT`.
+    """
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
         ...
 
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None: ...
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for every row. `INSERT … VALUES (?, …)` is sent as few wide statements: prefer it."""
+        ...
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """Rows as this transaction sees them, its own writes included."""
@@ -49,6 +56,10 @@ class Database(Protocol):
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work`; returns once its writes are durable. Raises StorageUnavailable, or what `work` raised."""
+        ...
+
+    def submit(self, work: Callable[[Transaction], T]) -> "asyncio.Future[T]":
+        """As `write`, for callers that are not coroutines. `work` is queued on return, in the order of the calls."""
         ...
 
     async def read(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:

@@ -1,4 +1,5 @@
--- The rows of the first release. {int}, {float}, {blob} and {serial} stand for the database's own types.
+-- The rows of the first release. {int}, {float}, {blob}, {serial} and {clustered} (rows live in the primary key's own
+-- tree) stand for the database's own words.
 -- Times are UTC seconds since the epoch. Each statement ends with a semicolon at the end of a line.
 
 -- Bank one: the log.
@@ -8,9 +9,8 @@ CREATE TABLE events (
   attributes TEXT NOT NULL, data {blob} NOT NULL);
 CREATE INDEX events_by_source ON events (namespace, source, subject, seq);
 CREATE INDEX events_by_id ON events (id);
-CREATE INDEX events_by_age ON events (received_at);
 -- A delivery key seen within the window: its second delivery is the same event.
-CREATE TABLE event_keys (key TEXT PRIMARY KEY, seq {int} NOT NULL, seen_at {float} NOT NULL);
+CREATE TABLE event_keys (key TEXT PRIMARY KEY, seq {int} NOT NULL, seen_at {float} NOT NULL) {clustered};
 CREATE INDEX event_keys_by_age ON event_keys (seen_at);
 CREATE TABLE cursors (consumer TEXT PRIMARY KEY, position {int} NOT NULL);
 CREATE TABLE source_state (source TEXT PRIMARY KEY, state {blob} NOT NULL);
@@ -42,7 +42,7 @@ CREATE INDEX runs_live ON runs (live);
 CREATE INDEX runs_by_cron ON runs (cron);
 CREATE INDEX runs_by_creation ON runs (namespace, created_at);
 CREATE TABLE history (run TEXT NOT NULL, n {int} NOT NULL, at {float} NOT NULL, entry {blob} NOT NULL,
-  PRIMARY KEY (run, n));
+  PRIMARY KEY (run, n)) {clustered};
 
 -- The deck: manifests that were applied, as JSON, with the status we give them.
 CREATE TABLE objects (

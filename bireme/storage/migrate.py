@@ -1,0 +1,77 @@
+"""Numbered SQL files, applied in order, each in a transaction of its own, each recorded."""
+
+from collections.abc import Iterator
+from importlib import resources
+from typing import NamedTuple
+
+from bireme.storage import dialect
+from bireme.storage.ports import Database, StorageError, Transaction
+
+_LEDGER = "CREATE TABLE IF NOT EXISTS migrations (n {int} PRIMARY KEY, name TEXT NOT NULL)"
+
+
+class Migration(NamedTuple):
+    number: int
+    name: str
+    statements: tuple[str, ...]
+
+
+def migrations(words: dialect.Dialect) -> list[Migration]:
+    """Our migrations in order, in the words of the database."""
+    folder = resources.files("bireme.storage") / "migrations"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=str)
+    return [
+        Migration(
+            int(file.name[:4]),
+            file.name,
+            tuple(_statements(dialect.in_words_of(words, file.read_text(encoding="utf-8")))),
+        )
+        for file in files
+    ]
+
+
+async def migrate(
+    database: Database, words: dialect.Dialect, known: list[Migration] | None = None
+) -> None:
+    """Bring the tables up to date. Raises StorageError when a newer Bireme has been here."""
+    known = migrations(words) if known is None else known
+    ledger = dialect.in_words_of(words, _LEDGER)
+    newest = await database.write(lambda tx: _newest(tx, ledger))
+    if known and newest > known[-1].number:
+        raise StorageError(
+            f"the database is at migration {newest}, this Bireme knows {known[-1].number}: "
+            "use the newer Bireme, or a copy of the data from before the upgrade"
+        )
+    for migration in known:
+        if migration.number > newest:
+            await _apply(database, migration)
+
+
+def _newest(tx: Transaction, ledger: str) -> int:
+    tx.execute(ledger)
+    return int(tx.query("SELECT coalesce(max(n), 0) FROM migrations")[0][0])
+
+
+async def _apply(database: Database, migration: Migration) -> None:
+    def work(tx: Transaction) -> None:
+        for statement in migration.statements:
+            tx.execute(statement)
+        tx.execute(
+            "INSERT INTO migrations (n, name) VALUES (?, ?)", (migration.number, migration.name)
+        )
+
+    await database.write(work)
+
+
+def _statements(text: str) -> Iterator[str]:
+    """A statement ends with a semicolon at the end of a line; a line of comment begins with two dashes."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.lstrip().startswith("--") or not line.strip():
+            continue
+        lines.append(line)
+        if line.rstrip().endswith(";"):
+            yield "\n".join(lines).rstrip(" ;")
+            lines = []
+    if lines:
+        raise StorageError(f"the last statement of a migration has no semicolon: {lines[0]}")

@@ -1,0 +1,173 @@
+"""PostgreSQL as the database, for a fleet. Only this module imports its driver.
+
+The writer thread runs a private event loop, so that a unit of work sees the same synchronous transaction as with
+SQLite; reads go over a small pool on the caller's loop.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from bireme.kit.errors import BiremeError, Conflict, MissingExtra
+from bireme.storage import dialect
+from bireme.storage.migrate import migrate
+from bireme.storage.ports import (
+    Row,
+    StorageError,
+    StorageUnavailable,
+    Transaction,
+    UniqueViolation,
+)
+from bireme.storage.writer import Writer
+
+try:
+    import asyncpg
+except ModuleNotFoundError as missing:
+    raise MissingExtra("postgres", "a PostgreSQL database") from missing
+
+T = TypeVar("T")
+_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_UNAVAILABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+    OSError,
+    TimeoutError,
+)
+_CONNECT_S = 10
+# Session-level advisory lock: one engine per database, released by the server when the connection ends.
+_OWNER_LOCK = 0x62_6972_656D_65
+
+
+async def open_postgres(url: str) -> "PostgresDatabase":
+    """Open and migrate. Raises Conflict while another engine holds the database, StorageUnavailable when it is away."""
+    database = PostgresDatabase(url)
+    try:
+        await migrate(database, "postgres")
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+class PostgresDatabase:
+    """One database of a server, written by this process alone. Create it on the event loop that will use it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._writer = Writer(PostgresSession(url), "postgres")
+        self._pool: Any = None
+        self._pool_lock = asyncio.Lock()
+
+    def submit(self, work: Callable[[Transaction], T]) -> "asyncio.Future[T]":
+        return self._writer.submit(work)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        return await self._writer.submit(work)
+
+    async def read(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        try:
+            pool = await self._readers()
+            records = await pool.fetch(dialect.numbered(sql), *params)
+        except _ERRORS as error:
+            raise _translated(error) from error
+        return [tuple(record) for record in records]
+
+    async def _readers(self) -> Any:
+        async with self._pool_lock:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self.url, min_size=1, max_size=4, timeout=_CONNECT_S
+                )
+        return self._pool
+
+    async def close(self) -> None:
+        await self._writer.close()
+        if self._pool is not None:
+            await self._pool.close()
+
+
+class PostgresSession:
+    """The writing connection, as the writer thread drives it. A lost connection is made anew by the next `begin`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._runner = asyncio.Runner()
+        self._connection: Any = None
+
+    def begin(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._run(self._connect())
+        self._run(self._connection.execute("BEGIN"))
+
+    def commit(self) -> None:
+        self._run(self._connection.execute("COMMIT"))
+
+    def rollback(self) -> None:
+        """Undo everything; a connection on which even that fails is given up, which undoes it too."""
+        try:
+            if self._connection is not None:
+                self._run(self._connection.execute("ROLLBACK"))
+        except BiremeError:
+            self._connection.terminate()
+            self._connection = None
+
+    def save(self) -> None:
+        self._run(self._connection.execute("SAVEPOINT unit"))
+
+    def release(self) -> None:
+        self._run(self._connection.execute("RELEASE unit"))
+
+    def undo(self) -> None:
+        self._run(self._connection.execute("ROLLBACK TO unit; RELEASE unit"))
+
+    def execute(self, sql: str, params: Sequence[Any]) -> int:
+        tag = self._run(self._connection.execute(dialect.numbered(sql), *params))
+        count = str(tag).rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._run(self._connection.executemany(dialect.numbered(sql), rows))
+
+    def query(self, sql: str, params: Sequence[Any]) -> list[Row]:
+        records = self._run(self._connection.fetch(dialect.numbered(sql), *params))
+        return [tuple(record) for record in records]
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(BiremeError):
+                self._run(self._connection.close(timeout=_CONNECT_S))
+        self._runner.close()
+
+    async def _connect(self) -> None:
+        connection = await asyncpg.connect(self._url, timeout=_CONNECT_S)
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _OWNER_LOCK):
+            holder = await connection.fetchval(
+                "SELECT max(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            )
+            await connection.close()
+            raise Conflict(
+                f"the PostgreSQL database is in use by another engine (its server process has pid {holder}); "
+                "stop that engine, or give this one another database"
+            )
+        self._connection = connection
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return self._runner.run(work)
+        except _ERRORS as error:
+            raise _translated(error) from error
+
+
+def _translated(error: Exception) -> StorageError | StorageUnavailable:
+    """The driver's error as ours."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return UniqueViolation(f"PostgreSQL: {error}")
+    if isinstance(error, _UNAVAILABLE) or (
+        isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
+    ):
+        return StorageUnavailable(f"PostgreSQL: {error}")
+    return StorageError(f"PostgreSQL: {error}")
