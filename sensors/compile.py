@@ -1,0 +1,214 @@
+"""From a Sensor manifest to what the evaluator runs. Pure; what is wrong stays with its own trigger or dependency.
+
+A dependency whose filter cannot be compiled answers every event with that error; a trigger whose condition cannot be
+compiled is listed in `Sensor.broken`. Both become `error` decisions, so that nothing is dead in silence.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from bireme.kit import ids
+from bireme.kit.errors import BiremeError
+from bireme.lang import conditions
+from sensors import combine, retry
+from sensors.model import (
+    ONCE,
+    Dependency,
+    RateLimit,
+    Reset,
+    Retry,
+    Sensor,
+    TriggerRule,
+    Verdict,
+)
+from sensors.errors import BadSensor
+from sensors.registry import filters
+
+Json = dict[str, Any]
+Lines = Callable[[str], int]
+
+_ORDER = ("exprs", "data", "context", "time")
+_OPERATORS = {"exprs": "exprLogicalOperator", "data": "dataLogicalOperator"}
+_NOT_KINDS = frozenset((*_OPERATORS.values(), "script"))
+_SECONDS = {"": 1, "Second": 1, "Minute": 60, "Hour": 3600}
+_NOT_TRIGGERS = frozenset({"name", "conditions", "conditionsReset"})
+
+
+def sensor(raw: Mapping[str, Any], line: Lines = lambda path: 0) -> Sensor:
+    """Compile a Sensor given as plain JSON values. `line` tells where in its file a path like `spec.triggers[0]` is."""
+    metadata, spec = raw.get("metadata") or {}, raw.get("spec") or {}
+    definitions = {item["name"]: item for item in spec.get("dependencies") or ()}
+    digests = {name: ids.digest(_text(item)) for name, item in definitions.items()}
+    rules = [
+        _rule(item, index, digests, line) for index, item in enumerate(spec.get("triggers") or ())
+    ]
+    namespace, name = metadata.get("namespace") or "default", metadata["name"]
+    return Sensor(
+        namespace=namespace,
+        name=name,
+        uid=metadata.get("uid") or f"{namespace}/{name}",
+        routes=_routes(spec.get("dependencies") or (), rules, line),
+        triggers={rule.name: rule for rule in rules},
+        line=line,
+        broken=tuple(rule for rule in rules if rule.broken),
+    )
+
+
+def subscriptions(raw: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """The (event source, event) pairs a sensor listens to; cheap, compiles nothing."""
+    items = (raw.get("spec") or {}).get("dependencies") or ()
+    return {(item["eventSourceName"], item["eventName"]) for item in items}
+
+
+def _routes(
+    items: Any, rules: list[TriggerRule], line: Lines
+) -> dict[tuple[str, str], tuple[Dependency, ...]]:
+    last = {item["name"]: index for index, item in enumerate(items)}
+    routes: dict[tuple[str, str], tuple[Dependency, ...]] = {}
+    for index, item in enumerate(items):
+        name = item["name"]
+        users = tuple(rule for rule in rules if name in rule.names and not rule.broken)
+        if last[name] != index or not users:
+            continue
+        key = (item["eventSourceName"], item["eventName"])
+        dependency = _dependency(item, index, users, line)
+        routes[key] = (*routes.get(key, ()), dependency)
+    return routes
+
+
+def _dependency(item: Json, index: int, users: tuple[TriggerRule, ...], line: Lines) -> Dependency:
+    path = f"spec.dependencies[{index}]"
+    return Dependency(
+        name=item["name"],
+        source=item["eventSourceName"],
+        subject=item["eventName"],
+        judge=judge(item),
+        path=path,
+        line=line(path),
+        triggers=users,
+    )
+
+
+def judge(item: Json) -> combine.Judge:
+    """The filters of one dependency as one function; a filter that cannot be compiled becomes its own error."""
+    unsupported = [key for key in ("transform",) if item.get(key)]
+    if unsupported:
+        return _always(BadSensor(f"'{unsupported[0]}' is not supported yet; remove it", ""))
+    settings = item.get("filters")
+    if settings is None:
+        return combine.every(())
+    if settings.get("script"):
+        return _always(BadSensor("the script filter is not supported yet; use exprs", "script"))
+    try:
+        judges = [_filter(kind, settings) for kind in _kinds(settings)]
+    except BadSensor as error:
+        return _always(error)
+    if item.get("filtersLogicalOperator") == "or":
+        return combine.some(judges)
+    return combine.every(judges)
+
+
+def _kinds(settings: Json) -> list[str]:
+    """Configured kinds in upstream's order of evaluation, others' plugins last."""
+    given = [key for key, value in settings.items() if value is not None and key not in _NOT_KINDS]
+    return sorted(given, key=lambda kind: _ORDER.index(kind) if kind in _ORDER else len(_ORDER))
+
+
+def _filter(kind: str, settings: Json) -> combine.Judge:
+    operator = settings.get(_OPERATORS.get(kind, "")) or "and"
+    verdict: combine.Judge = filters[kind](settings[kind], operator).verdict
+    return verdict
+
+
+def _always(error: BadSensor) -> combine.Judge:
+    verdict = Verdict(False, str(error), str(error), error.path)
+    return lambda view: verdict
+
+
+def _rule(item: Json, index: int, digests: dict[str, str], line: Lines) -> TriggerRule:
+    template = item.get("template") or {}
+    text = template.get("conditions") or ""
+    path = f"spec.triggers[{index}]"
+    where = f"{path}.template.conditions" if text else path
+    names, satisfied, broken = _condition(text, digests)
+    try:
+        again, rate, resets = _retry(item), _rate(item), _resets(template)
+    except BadSensor as error:
+        again, rate, resets, broken = ONCE, None, (), broken or str(error)
+    return TriggerRule(
+        name=template.get("name") or f"trigger-{index}",
+        index=index,
+        kind=kind_of(template),
+        definition=item,
+        condition=text or " && ".join(digests),
+        names=names,
+        definitions={name: digests[name] for name in names},
+        satisfied=satisfied,
+        is_stateful="&" in text if text else len(digests) > 1,
+        retry=again,
+        rate=rate,
+        resets=resets,
+        path=where,
+        line=line(where),
+        broken=broken,
+    )
+
+
+def kind_of(template: Mapping[str, Any]) -> str:
+    """The trigger kind a template sets; the first in the order of the manifest, empty when there is none."""
+    given = (key for key, value in template.items() if value is not None)
+    return next((key for key in given if key not in _NOT_TRIGGERS), "")
+
+
+def dead_letter(rule: TriggerRule, definition: Json) -> TriggerRule:
+    """A trigger's dlqTrigger as a rule: it acts on the same events, with its own kind and retries."""
+    template = definition.get("template") or {}
+    return replace(
+        rule,
+        name=template.get("name") or f"{rule.name}-dlq",
+        kind=kind_of(template),
+        definition=definition,
+        retry=_retry(definition),
+        rate=None,
+    )
+
+
+def _condition(
+    text: str, digests: dict[str, str]
+) -> tuple[tuple[str, ...], Callable[[frozenset[str]], bool], str]:
+    every = frozenset(digests)
+    if not text:
+        return tuple(digests), every.issubset, "" if every else "the sensor has no dependencies"
+    try:
+        condition = conditions.compile(text, tuple(digests))
+    except BiremeError as error:
+        return (), lambda received: False, f"condition '{text}': {error}"
+    names = tuple(name for name in digests if name in condition.names)
+    return names, condition.evaluate, ""
+
+
+def _retry(item: Json) -> Retry:
+    given = item.get("retryStrategy")
+    return ONCE if given is None else retry.from_manifest(given)
+
+
+def _rate(item: Json) -> RateLimit | None:
+    given = item.get("rateLimit")
+    if not given:
+        return None
+    count, unit = given.get("requestsPerUnit") or 0, given.get("unit") or ""
+    if count <= 0 or unit not in _SECONDS:
+        raise BadSensor("rateLimit needs requestsPerUnit above 0 and unit Second, Minute or Hour")
+    return RateLimit(_SECONDS[unit] / count)
+
+
+def _resets(template: Json) -> tuple[Reset, ...]:
+    times = [item.get("byTime") or {} for item in template.get("conditionsReset") or ()]
+    return tuple(Reset(time.get("cron") or "", time.get("timezone") or "") for time in times)
+
+
+def _text(item: Json) -> str:
+    return msgspec.json.encode(item, order="deterministic").decode()

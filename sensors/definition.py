@@ -1,0 +1,27 @@
+"""A trigger's definition with its parameters applied: the shared part of every kind's `prepare`. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from events.model import Event
+from sensors import parameters
+from sensors.errors import BadSensor
+
+Json = dict[str, Any]
+
+
+def template(definition: Json, events: Mapping[str, Event]) -> Json:
+    """The trigger's template with the template-level parameters (`triggers[].parameters`) applied."""
+    given: Json = definition.get("template") or {}
+    applied = parameters.apply(given, parameters.decode(definition.get("parameters")), events)
+    if not isinstance(applied, dict):
+        raise BadSensor("parameters made the trigger's template something else than an object")
+    return applied
+
+
+def block(definition: Json, kind: str, events: Mapping[str, Event]) -> Json:
+    """The block of `kind` with both levels of parameters applied to it."""
+    own: Json = template(definition, events).get(kind) or {}
+    level = parameters.decode(own.get("parameters"))
+    applied: Json = parameters.apply(own, level, events)
+    return applied

@@ -1,0 +1,57 @@
+"""A sensor as the bank keeps it: its manifest, compiled when the first event asks for it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sensors import compile
+from sensors.model import Sensor
+
+
+class Entry:
+    """One applied sensor. Written by the event loop (`settle`), compiled by the writer thread.
+
+    `starts_now` means that everything up to the next event is seen already: the sensor was live and its manifest was
+    replaced. Otherwise its cursor row says where it stands; a sensor without one starts from now.
+    """
+
+    __slots__ = (
+        "_sensor", "is_settled", "line", "name", "namespace", "raw", "starts_now", "subscriptions",
+    )  # fmt: skip
+
+    def __init__(
+        self, raw: Mapping[str, Any], line: Callable[[str], int], *, starts_now: bool = False
+    ) -> None:
+        metadata = raw.get("metadata") or {}
+        self.raw = raw
+        self.line = line
+        self.namespace: str = metadata.get("namespace") or "default"
+        self.name: str = metadata["name"]
+        self.subscriptions = compile.subscriptions(raw)
+        self.starts_now = starts_now
+        self.is_settled = False
+        self._sensor: Sensor | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def sensor(self) -> Sensor:
+        """The compiled sensor. Raises what compiling raises, each time anew."""
+        if self._sensor is None:
+            self._sensor = compile.sensor(self.raw, self.line)
+        return self._sensor
+
+    @property
+    def remembers(self) -> bool:
+        """True if evaluating needs the sensor's rows of state; without AND and rate limits there are none."""
+        try:
+            rules = self.sensor.triggers.values()
+        except Exception:  # noqa: BLE001 - the evaluation that follows reports it
+            return False
+        return any(rule.is_stateful or rule.rate for rule in rules)
+
+    def settle(self) -> None:
+        """The sensor has seen everything before the next event."""
+        self.is_settled = True
+        self.starts_now = False

@@ -1,0 +1,144 @@
+"""The `data` filter: a field of the payload compared with values.
+
+    filters:
+      data:
+        - {path: body.action, type: string, value: [opened, reopened]}
+        - {path: body.size, type: number, comparator: ">=", value: ["10"]}
+
+`value` is any-of, also for `!=`. Strings are regular expressions searched anywhere in the text. A missing path is an
+error, whatever the comparator.
+"""
+
+import operator as compare
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from bireme.lang.errors import LangError
+from sensors import scalars
+from sensors.combine import entries
+from sensors.errors import BadSensor
+from sensors.model import Check, Verdict
+from sensors.registry import filters
+from sensors.view import View
+
+Test = Callable[[scalars.Datum], bool]
+
+_SHOWN = 200
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Argo's DataFilter."""
+
+    path: str = ""
+    type: str = ""
+    value: list[str] | None = None
+    comparator: str = ""
+    template: str = ""
+
+
+@filters.register("data")
+class DataFilter:
+    """Passes events whose payload compares as wanted."""
+
+    def __init__(self, config: Any, operator: str) -> None:
+        given = msgspec.convert(config, list[Config], strict=False)
+        self.entries = tuple(_Entry(f"data[{index}]", item) for index, item in enumerate(given))
+        self.operator = operator
+
+    def verdict(self, view: View) -> Verdict:
+        if not self.entries or view.is_empty:
+            return Verdict(True)
+        if not view.is_json:
+            text = "data filter error (event data not valid JSON)"
+            return Verdict(False, text, text, "data")
+        return entries("data", self.operator, self._checks(view))
+
+    def _checks(self, view: View) -> Iterator[Check]:
+        for entry in self.entries:
+            yield entry.check(view)
+
+
+class _Entry:
+    """One comparison, its values parsed when first needed: upstream complains only about values it reaches."""
+
+    def __init__(self, place: str, config: Config) -> None:
+        self.place = place
+        self.config = config
+        self.values = config.value or []
+        self.wanted = f"{config.type} {config.comparator or '='} {' or '.join(self.values)}"
+        self.tests: list[Test] = []
+
+    def check(self, view: View) -> Check:
+        field, saw = self.config.path, ""
+        try:
+            found = self._found(view)
+            saw = found.text[:_SHOWN]
+            passed = self._any(found)
+        except (BadSensor, LangError) as error:
+            return Check(self.place, False, field, saw, self.wanted, str(error))
+        return Check(self.place, passed, field, saw, self.wanted)
+
+    def _found(self, view: View) -> scalars.Datum:
+        config = self.config
+        found = view.find(config.path) if config.path else None
+        if found is None or not found.exists:
+            raise BadSensor(f"path '{config.path}' does not exist")
+        if not self.values:
+            raise BadSensor("no values specified")
+        if not config.template:
+            return found
+        return scalars.Text(scalars.render(config.template, found.text))
+
+    def _any(self, found: scalars.Datum) -> bool:
+        return any(self._test(index)(found) for index in range(len(self.values)))
+
+    def _test(self, index: int) -> Test:
+        if index == len(self.tests):
+            self.tests.append(_test(self.config, self.values[index]))
+        return self.tests[index]
+
+
+def _test(config: Config, value: str) -> Test:
+    make = {"bool": _bool, "number": _number, "string": _string}.get(config.type)
+    if make is None:
+        raise BadSensor(f"unsupported JSON type '{config.type}'")
+    return make(config.comparator, value)
+
+
+def _bool(comparator: str, value: str) -> Test:
+    wanted = scalars.parse_bool(value)
+    return lambda found: scalars.as_bool(found) == wanted
+
+
+_NUMBERS: dict[str, Callable[[float, float], bool]] = {
+    "": compare.eq, "=": compare.eq, "!=": compare.ne,
+    ">": compare.gt, ">=": compare.ge, "<": compare.lt, "<=": compare.le,
+}  # fmt: skip
+
+
+def _number(comparator: str, value: str) -> Test:
+    wanted = scalars.parse_float(value)
+    holds = _NUMBERS.get(comparator)
+    if holds is None:
+        return _never
+    return lambda found: holds(scalars.as_float(found), wanted)
+
+
+def _string(comparator: str, value: str) -> Test:
+    pattern = scalars.pattern(value)
+    if comparator in ("", "="):
+        return lambda found: pattern.search(_text(found)) is not None
+    if comparator == "!=":
+        return lambda found: pattern.search(_text(found)) is None
+    return _never
+
+
+def _never(found: scalars.Datum) -> bool:
+    return False
+
+
+def _text(found: scalars.Datum) -> str:
+    """gjson's text, with null as the empty one."""
+    return "" if found.type == "Null" else found.text

@@ -1,0 +1,195 @@
+"""One unit of work of the bank: events in, decisions, states, cursors and firings out, in one transaction.
+
+Runs in the database's writer thread. Whatever one sensor does wrong becomes a decision of that sensor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bireme.kit.errors import BiremeError
+from bireme.storage.ports import Transaction
+from events.model import Event
+from sensors import compile, store
+from sensors.entry import Entry
+from sensors.evaluate import step
+from sensors.model import JSON, Decision, Fire, Firing, Origin, Sensor, SensorState, Step
+from sensors.outbox import Outbox
+from sensors.view import View
+
+_AT_ONCE = 500
+_FAR = 2**62
+
+
+@dataclass(slots=True)
+class _Work:
+    """A sensor within this transaction."""
+
+    entry: Entry
+    state: SensorState
+    changed: set[str] = field(default_factory=set)
+
+
+class Intake:
+    """Evaluates events for sensors inside `tx`. Call `finish` once, at the end."""
+
+    def __init__(self, tx: Transaction, outbox: Outbox, now: datetime) -> None:
+        self.tx = tx
+        self.outbox = outbox
+        self.now = now
+        self.at = now.timestamp()
+        self.decisions: list[Decision] = []
+        self._work: dict[str, _Work] = {}
+
+    def take(self, event: Event, entries: Sequence[Entry]) -> None:
+        """Evaluate an event that was just accepted. A sensor that lags behind sees what it missed first."""
+        view = View(event)
+        for entry in entries:
+            if entry.is_settled or self.settle(entry, event.seq):
+                self._evaluate(entry, event, view)
+
+    def settle(self, entry: Entry, before: int = _FAR) -> bool:
+        """Show a sensor what it missed before seq `before`, or enrol a new one. False when more is left."""
+        work = self._open(entry, before)
+        if entry.starts_now:
+            missed: list[Event] = []
+            work.state = SensorState(self._end(before), work.state.triggers)
+        else:
+            missed = store.missed(
+                self.tx,
+                entry.namespace,
+                entry.subscriptions,
+                after=work.state.position,
+                before=before,
+                limit=_AT_ONCE,
+            )
+        for event in missed:
+            self._evaluate(entry, event, View(event))
+        if len(missed) == _AT_ONCE:
+            return False
+        self.tx.on_commit(entry.settle)
+        return True
+
+    def finish(self) -> None:
+        """Write what was decided."""
+        store.record(self.tx, self.decisions)
+        store.keep(
+            self.tx,
+            [
+                (key, trigger, work.state.triggers[trigger])
+                for key, work in self._work.items()
+                for trigger in work.changed
+            ],
+        )
+        store.move(self.tx, [(key, work.state.position) for key, work in self._work.items()])
+
+    def _open(self, entry: Entry, before: int) -> _Work:
+        work = self._work.get(entry.key)
+        if work is None:
+            position = store.position(self.tx, entry.key)
+            state = SensorState(self._end(before) if position is None else position)
+            work = self._work[entry.key] = _Work(entry, state)
+            if entry.remembers:
+                work.state = SensorState(state.position, store.states(self.tx, entry.key))
+        return work
+
+    def _end(self, before: int) -> int:
+        return store.last_seq(self.tx) if before == _FAR else before - 1
+
+    def _evaluate(self, entry: Entry, event: Event, view: View) -> None:
+        work = self._open(entry, event.seq)
+        try:
+            sensor = entry.sensor
+            result = step(sensor, work.state, event, self.now, view)
+        except Exception as error:  # noqa: BLE001 - a sensor that breaks is quarantined with its event
+            self.decisions.append(self._quarantined(entry, event, error))
+            work.state = SensorState(event.seq, work.state.triggers)
+            return
+        work.state = result.state
+        work.changed |= result.changed
+        self._fire_all(sensor, result)
+
+    def _fire_all(self, sensor: Sensor, result: Step) -> None:
+        repeated = {fire.id for fire in result.fires if not self._fire(sensor, fire)}
+        for decision in result.decisions:
+            self.decisions.append(
+                _deduplicated(decision) if decision.firing in repeated else decision
+            )
+
+    def _fire(self, sensor: Sensor, fire: Fire) -> bool:
+        """False when these events have fired this trigger before."""
+        firing = prepare(self.outbox, sensor, fire, self.at)
+        if isinstance(firing, Firing):
+            done = self.outbox.put(self.tx, firing, fire.not_before, self.at)
+            if isinstance(done, BiremeError):
+                self._complain(sensor, fire, str(done))
+            return done is not False
+        error = str(firing)
+        if not self.outbox.bury(self.tx, _unprepared(sensor, fire), error, self.at):
+            return False
+        self._complain(sensor, fire, error)
+        return True
+
+    def _complain(self, sensor: Sensor, fire: Fire, error: str) -> None:
+        rule, newest = fire.rule, max(event.seq for event in fire.events.values())
+        path = f"spec.triggers[{rule.index}]"
+        self.decisions.append(
+            Decision(
+                seq=newest, namespace=sensor.namespace, sensor=sensor.name, trigger=rule.name,
+                dependency="", outcome="error", reason=error, path=path, line=sensor.line(path),
+                detail="{}", firing=fire.id, at=self.at,
+            )
+        )  # fmt: skip
+
+    def _quarantined(self, entry: Entry, event: Event, error: Exception) -> Decision:
+        text = str(error) if isinstance(error, BiremeError) else f"{type(error).__name__}: {error}"
+        return Decision(
+            seq=event.seq, namespace=entry.namespace, sensor=entry.name, trigger="", dependency="",
+            outcome="error", reason=f"the sensor could not be evaluated: {text}", path="spec",
+            line=0, detail=JSON.encode({"quarantined": True}).decode(), firing=None, at=self.at,
+        )  # fmt: skip
+
+
+def prepare(outbox: Outbox, sensor: Sensor, fire: Fire, at: float) -> Firing | Exception:
+    """The firing with everything its trigger needs, or why there can be none."""
+    rule = fire.rule
+    origin = Origin(sensor.namespace, sensor.name, rule.name, at)
+    try:
+        spec = outbox.trigger(rule.kind).prepare(rule.definition, fire.events, origin)
+        on_dead = _dead_letter(outbox, sensor, fire, at)
+    except Exception as error:  # noqa: BLE001 - a trigger that cannot be prepared is dead, not fatal
+        return error
+    return Firing(
+        id=fire.id, namespace=sensor.namespace, sensor=sensor.name, trigger=rule.name,
+        kind=rule.kind, spec=spec, event_ids={name: event.id for name, event in fire.events.items()},
+        retry=rule.retry, on_dead=on_dead,
+    )  # fmt: skip
+
+
+def _dead_letter(outbox: Outbox, sensor: Sensor, fire: Fire, at: float) -> Firing | None:
+    given = fire.rule.definition.get("dlqTrigger")
+    if not given:
+        return None
+    rule = compile.dead_letter(fire.rule, given)
+    made = prepare(outbox, sensor, Fire(f"{fire.id}-dlq", rule, fire.events), at)
+    if isinstance(made, Exception):
+        raise made
+    return made
+
+
+def _unprepared(sensor: Sensor, fire: Fire) -> Firing:
+    rule = fire.rule
+    return Firing(
+        id=fire.id, namespace=sensor.namespace, sensor=sensor.name, trigger=rule.name,
+        kind=rule.kind, spec=None, events=fire.events, retry=rule.retry,
+        event_ids={name: event.id for name, event in fire.events.items()},
+    )  # fmt: skip
+
+
+def _deduplicated(decision: Decision) -> Decision:
+    return Decision(
+        seq=decision.seq, namespace=decision.namespace, sensor=decision.sensor,
+        trigger=decision.trigger, dependency=decision.dependency, outcome="deduplicated",
+        reason="these events have fired this trigger before", path=decision.path,
+        line=decision.line, detail=decision.detail, firing=decision.firing, at=decision.at,
+    )  # fmt: skip

@@ -1,0 +1,240 @@
+"""Sensors, their state, their decisions and firings as values. What has a row is a Struct; the rest is a dataclass."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from events.model import Event
+from sensors.view import View
+
+Outcome = Literal[
+    "fired",
+    "filtered",
+    "waiting",
+    "superseded",
+    "deduplicated",
+    "throttled",
+    "expired",
+    "error",
+]
+"""What became of an event at one sensor. `error` is never counted as "no match"."""
+
+FiringStatus = Literal["pending", "fired", "dead"]
+
+JSON = msgspec.json.Encoder()
+
+
+class Check(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One comparison a filter made: the field it looked at, what it saw there and what it wanted."""
+
+    path: str
+    passed: bool
+    field: str = ""
+    saw: str = ""
+    wanted: str = ""
+    error: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one filter, or all filters of a dependency, say about an event.
+
+    `error` is not empty when the question could not be answered; such a verdict never lets an event pass, even when
+    `passed` holds the value upstream computed on the side. `path` is the deciding place below `filters`.
+    """
+
+    passed: bool
+    error: str = ""
+    reason: str = ""
+    path: str = ""
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def lets_pass(self) -> bool:
+        return self.passed and not self.error
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One row of `decisions`: what happened to an event at a sensor, why, by which line, with which values.
+
+    `trigger` is empty when the decision holds for every trigger that uses the dependency. `detail` is JSON text.
+    """
+
+    seq: int
+    namespace: str
+    sensor: str
+    trigger: str
+    dependency: str
+    outcome: Outcome
+    reason: str
+    path: str
+    line: int
+    detail: str
+    firing: str | None
+    at: float
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """The newest event that passed for a dependency of a trigger whose condition is not met yet."""
+
+    event: Event
+    at: float
+
+
+class TriggerState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a trigger remembers: partial conditions, under which definitions they were gathered, its next free slot."""
+
+    condition: str = ""
+    definitions: dict[str, str] = {}
+    stored: dict[str, StoredEvent] = {}
+    next_slot: float = 0.0
+
+
+class SensorState(msgspec.Struct, frozen=True):
+    """Everything a sensor remembers: the last event it has seen, and its triggers' states (missing means new)."""
+
+    position: int = 0
+    triggers: dict[str, TriggerState] = {}
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """Argo's Backoff: at most `steps` attempts; the wait after the n-th is `duration_s * factor**(n-1)`, spread."""
+
+    steps: int = 5
+    duration_s: float = 1.0
+    factor: float = 1.0
+    jitter: float = 1.0
+
+
+ONCE = Retry(steps=1)
+
+
+class Firing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One act of a trigger, kept in the outbox until it is done or dead. Acting twice on one id is one act.
+
+    `spec` is all the trigger needs, parameters resolved. It is None when resolving failed: then `events` holds the
+    events themselves, so that a corrected sensor can be driven again. `on_dead` is the dlqTrigger's firing.
+    """
+
+    id: str
+    namespace: str
+    sensor: str
+    trigger: str
+    kind: str
+    spec: dict[str, Any] | None
+    event_ids: dict[str, str] = {}
+    events: dict[str, Event] = {}
+    retry: Retry = ONCE
+    on_dead: "Firing | None" = None
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a trigger brought about: the workflow it made, or the answer it got."""
+
+    kind: str
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    status: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a firing comes from, as far as it shows in what is made (labels, headers)."""
+
+    namespace: str
+    sensor: str
+    trigger: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most one firing per `interval_s`, evenly spaced, with ten saved-up slots."""
+
+    interval_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """`conditionsReset`: what was gathered before the latest tick of `cron` is dropped."""
+
+    cron: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRule:
+    """One trigger, compiled: when it fires. `definition` is the manifest's own text of it, for whoever acts.
+
+    `broken` says why the trigger can never fire. `names` are the dependencies of its condition, in order of
+    definition, `definitions` the digests of their texts; `satisfied` asks the condition about the set of received ones.
+    """
+
+    name: str
+    index: int
+    kind: str
+    definition: dict[str, Any]
+    condition: str
+    names: tuple[str, ...]
+    definitions: dict[str, str]
+    satisfied: Callable[[frozenset[str]], bool]
+    is_stateful: bool
+    retry: Retry
+    rate: RateLimit | None
+    resets: tuple[Reset, ...]
+    path: str
+    line: int
+    broken: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One dependency, compiled: which events it is about and how its filters judge one."""
+
+    name: str
+    source: str
+    subject: str
+    judge: Callable[[View], Verdict]
+    path: str
+    line: int
+    triggers: tuple[TriggerRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """A sensor ready to evaluate. `routes` leads from (source, subject) to the dependencies that want such events."""
+
+    namespace: str
+    name: str
+    uid: str
+    routes: Mapping[tuple[str, str], tuple[Dependency, ...]]
+    triggers: Mapping[str, TriggerRule]
+    line: Callable[[str], int]
+    broken: tuple[TriggerRule, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """The evaluator's wish: this rule fires with these events, by dependency, not before that moment."""
+
+    id: str
+    rule: TriggerRule
+    events: dict[str, Event]
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one event did to one sensor. `changed` names the triggers whose state has to be kept again."""
+
+    state: SensorState
+    decisions: tuple[Decision, ...] = ()
+    fires: tuple[Fire, ...] = ()
+    changed: frozenset[str] = field(default_factory=frozenset)

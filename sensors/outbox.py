@@ -1,0 +1,234 @@
+"""The outbox: firings are acted on at least once, retried by their own policy, then dead until driven again."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from bireme.kit.backoff import Rng
+from bireme.kit.clock import Clock
+from bireme.kit.errors import BiremeError, Conflict, NotFound, ServiceError
+from bireme.kit.supervise import TaskScope
+from bireme.storage.ports import Database, Row, StorageError, StorageUnavailable, Transaction
+from sensors import retry, store
+from sensors.model import Firing, Receipt
+from sensors.ports import FiresInside, Trigger
+from sensors.registry import triggers
+from sensors.surroundings import Surroundings
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 32
+_LONGEST_WAIT_S = 60.0
+_STORAGE_PAUSE_S = 1.0
+
+
+class Outbox:
+    """Works the `firings` rows. One per database; `run` until cancelled."""
+
+    def __init__(
+        self, database: Database, clock: Clock, surroundings: Surroundings, rng: Rng
+    ) -> None:
+        self.database = database
+        self.clock = clock
+        self.surroundings = surroundings
+        self.rng = rng
+        self._triggers: dict[str, Trigger] = {}
+        self._busy: set[str] = set()
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at the rows again: something was put there. Call on the event loop."""
+        self._woken.set()
+
+    def trigger(self, kind: str) -> Trigger:
+        """The one trigger of that kind. Raises UnknownKind."""
+        if kind not in self._triggers:
+            self._triggers[kind] = triggers[kind](self.surroundings)
+        return self._triggers[kind]
+
+    def put(
+        self, tx: Transaction, firing: Firing, not_before: float, now: float
+    ) -> bool | BiremeError:
+        """Put a firing into the outbox and, if it fits and is due, act on it inside this very transaction.
+
+        False when these events have fired this trigger before; an error when it cannot be acted on.
+        """
+        if not store.put_firing(tx, firing, not_before, now):
+            return False
+        trigger = self.trigger(firing.kind)
+        if not_before <= now and isinstance(trigger, FiresInside) and trigger.fits_inside(firing):
+            return self._inside(tx, trigger, firing, 0, now) or True
+        tx.on_commit(self.wake)
+        return True
+
+    def bury(self, tx: Transaction, firing: Firing, error: str, now: float) -> bool:
+        """Put a firing that cannot be prepared on the dead-letter list; False when it is known already."""
+        if not store.put_firing(tx, firing, 0.0, now):
+            return False
+        self._failed(tx, firing, error, attempts=0, again=False, now=now)
+        return True
+
+    async def run(self) -> None:
+        """Act on what is due, until cancelled."""
+        scope = TaskScope("outbox")
+        try:
+            while True:
+                self._woken.clear()
+                wait = await self._round(scope)
+                await self._wait(wait)
+        finally:
+            await scope.close()
+
+    async def close(self) -> None:
+        """Let go of the triggers' clients."""
+        for trigger in self._triggers.values():
+            await trigger.close()
+
+    async def redrive(self, firing_id: str, prepare: Callable[[Firing], Firing]) -> None:
+        """Make a dead firing due again; `prepare` makes what it lacks. Raises NotFound or Conflict."""
+
+        def work(tx: Transaction) -> None:
+            found = store.load_firing(tx, firing_id)
+            if found is None:
+                raise NotFound(f"there is no firing {firing_id}")
+            firing, status = found
+            if status != "dead":
+                raise Conflict(f"firing {firing_id} is {status}; only dead ones are driven again")
+            store.reopen(tx, prepare(firing), self._now())
+            tx.on_commit(self.wake)
+
+        await self.database.write(work)
+
+    async def _round(self, scope: TaskScope) -> float:
+        """Start what is due and free; the seconds until it is worth looking again."""
+        try:
+            now = self._now()
+            room = _AT_ONCE - len(self._busy)
+            due = await store.due(self.database, now, _AT_ONCE + len(self._busy)) if room else []
+            for firing, attempts in due:
+                if firing.id not in self._busy and len(self._busy) < _AT_ONCE:
+                    self._busy.add(firing.id)
+                    scope.start(firing.id, self._work(firing, attempts))
+            following = await store.next_due(self.database, now)
+        except ServiceError as error:
+            log.warning("outbox_waits_for_storage", error=str(error))
+            return _STORAGE_PAUSE_S
+        return _LONGEST_WAIT_S if following is None else following - now
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(min(max(seconds, 0.001), _LONGEST_WAIT_S)):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    async def _work(self, firing: Firing, attempts: int) -> None:
+        try:
+            await self._attempt(firing, attempts)
+        except ServiceError as error:
+            log.warning("firing_not_recorded", firing=firing.id, error=str(error))
+            await self.clock.sleep(_STORAGE_PAUSE_S)
+        finally:
+            self._busy.discard(firing.id)
+            self.wake()
+
+    async def _attempt(self, firing: Firing, attempts: int) -> None:
+        trigger = self.trigger(firing.kind)
+        if isinstance(trigger, FiresInside) and trigger.fits_inside(firing):
+            await self.database.write(
+                lambda tx: self._inside(tx, trigger, firing, attempts, self._now())
+            )
+            return
+        outcome = await self._act(trigger, firing)
+        await self.database.write(lambda tx: self._note(tx, firing, attempts + 1, outcome))
+
+    async def _act(self, trigger: Trigger, firing: Firing) -> Receipt | Exception:
+        try:
+            return await trigger.fire(firing)
+        except Exception as error:  # noqa: BLE001 - a trigger that breaks must not stop the others
+            return error
+
+    def _note(
+        self, tx: Transaction, firing: Firing, attempts: int, outcome: Receipt | Exception
+    ) -> None:
+        now = self._now()
+        if isinstance(outcome, Receipt):
+            store.mark_fired(tx, firing.id, outcome, attempts, now)
+            return
+        again = isinstance(outcome, BiremeError) and outcome.retriable
+        self._failed(tx, firing, _text(outcome), attempts=attempts, again=again, now=now)
+
+    def _inside(
+        self, tx: Transaction, trigger: FiresInside, firing: Firing, attempts: int, now: float
+    ) -> BiremeError | None:
+        """Act in a savepoint: what fails is undone and noted, and nothing else of the transaction is touched."""
+        tx.execute("SAVEPOINT firing")
+        inner = _Inner(tx)
+        try:
+            receipt = trigger.fire_inside(inner, firing)
+        except (StorageError, StorageUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - a bad manifest must not stop the event
+            tx.execute("ROLLBACK TO SAVEPOINT firing")
+            tx.execute("RELEASE SAVEPOINT firing")
+            self._note(tx, firing, attempts + 1, error)
+            return error if isinstance(error, BiremeError) else BiremeError(_text(error))
+        tx.execute("RELEASE SAVEPOINT firing")
+        inner.keep()
+        store.mark_fired(tx, firing.id, receipt, attempts + 1, now)
+        return None
+
+    def _failed(
+        self, tx: Transaction, firing: Firing, error: str, *, attempts: int, again: bool, now: float
+    ) -> None:
+        if again and attempts < firing.retry.steps:
+            at = now + retry.delay(firing.retry, attempts, self.rng)
+            store.mark_failed(tx, firing.id, error, attempts, retry_at=at, now=now)
+            tx.on_commit(self.wake)
+            return
+        store.mark_failed(tx, firing.id, error, attempts, retry_at=None, now=now)
+        tx.on_commit(lambda: _report(firing, error))
+        if firing.on_dead is not None and store.put_firing(tx, firing.on_dead, now, now):
+            tx.on_commit(self.wake)
+
+    def _now(self) -> float:
+        return self.clock.now().timestamp()
+
+
+class _Inner:
+    """The transaction as a trigger sees it: what it wants done on commit is done only if it succeeds."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._callbacks: list[Callable[[], None]] = []
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        return self._tx.execute(sql, params)
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._tx.executemany(sql, rows)
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        return self._tx.query(sql, params)
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+    def keep(self) -> None:
+        for callback in self._callbacks:
+            self._tx.on_commit(callback)
+
+
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, BiremeError) else f"{type(error).__name__}: {error}"
+
+
+def _report(firing: Firing, error: str) -> None:
+    fields: dict[str, Any] = {
+        "sensor": firing.sensor,
+        "trigger": firing.trigger,
+        "firing": firing.id,
+    }
+    log.warning("firing_dead", error=error, **fields)

@@ -1,0 +1,160 @@
+"""The bank of sensors: called by the bus inside the publishing transaction, and working the outbox afterwards."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+
+from bireme.kit.backoff import Rng
+from bireme.kit.clock import Clock
+from bireme.kit.errors import ServiceError
+from bireme.kit.ids import Ids
+from bireme.manifests.decode import Manifest
+from bireme.storage.ports import Database, Transaction
+from events.model import Event
+from events.ports import Secrets
+from sensors.entry import Entry
+from sensors.errors import BadSensor
+from sensors.intake import Intake, prepare
+from sensors.model import Fire, Firing
+from sensors.outbox import Outbox
+from sensors.ports import Workflows
+from sensors.surroundings import Surroundings
+
+log = structlog.get_logger(__name__)
+
+_ENTRIES_PER_COMMIT = 200
+_PAUSE_S = 1.0
+
+Route = tuple[str, str, str]
+
+
+class SensorBank:
+    """All sensors of a process. `apply`, `remove` and `run` belong to the event loop, `consume` to the writer thread.
+
+    The index by (namespace, source, event) holds immutable tuples, so that the writer thread reads it without locks
+    and an event costs only what its matches cost.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        ids: Ids,
+        workflows: Workflows,
+        secrets: Secrets,
+        rng: Rng | None = None,
+    ) -> None:
+        self.database = database
+        self.clock = clock
+        surroundings = Surroundings(clock=clock, ids=ids, workflows=workflows, secrets=secrets)
+        self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom())
+        self._entries: dict[str, Entry] = {}
+        self._index: dict[Route, tuple[Entry, ...]] = {}
+        self._applied = asyncio.Event()
+
+    def apply(self, manifest: Manifest) -> None:
+        """Take a sensor in, or replace it. It sees events from its cursor on; a new one from now on."""
+        self.add(manifest.raw, manifest.line)
+
+    def add(self, raw: Mapping[str, Any], line: Callable[[str], int] = lambda path: 0) -> None:
+        """`apply` for a sensor given as plain JSON values and where its fields stand in its file."""
+        entry = Entry(raw, line)
+        older = self._entries.get(entry.key)
+        if older is not None and older.raw == entry.raw:
+            return
+        if older is not None:
+            entry.starts_now = older.is_settled or older.starts_now
+            self._unlist(older)
+        self._entries[entry.key] = entry
+        for source, subject in entry.subscriptions:
+            route = (entry.namespace, source, subject)
+            self._index[route] = (*self._index.get(route, ()), entry)
+        self._applied.set()
+
+    def remove(self, namespace: str, name: str) -> None:
+        """Take a sensor out. Its rows stay: applied again under the same name, it goes on where it was."""
+        entry = self._entries.pop(f"{namespace}/{name}", None)
+        if entry is not None:
+            self._unlist(entry)
+
+    def problems(self, namespace: str, name: str) -> list[str]:
+        """Why triggers of that sensor can never fire; compiles it if need be."""
+        return [rule.broken for rule in self._entries[f"{namespace}/{name}"].sensor.broken]
+
+    def consume(self, tx: Transaction, events: Sequence[Event]) -> None:
+        """Evaluate events that `tx` is about to publish: everything that follows from them is in the same commit."""
+        intake: Intake | None = None
+        for event in events:
+            entries = self._index.get((event.namespace, event.source, event.subject))
+            if entries:
+                intake = intake or Intake(tx, self.outbox, self.clock.now())
+                intake.take(event, entries)
+        if intake is not None:
+            intake.finish()
+
+    async def run(self) -> None:
+        """Catch up with what was missed, and act on firings, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._catch_up_forever())
+            tasks.create_task(self.outbox.run())
+
+    async def close(self) -> None:
+        """Let go of the triggers' clients; call after `run` has ended."""
+        await self.outbox.close()
+
+    async def catch_up(self) -> None:
+        """Show every sensor what it has missed, and enrol the new ones; many sensors per commit."""
+        while behind := [entry for entry in self._entries.values() if not entry.is_settled]:
+            await self.database.write(partial(self._settle, entries=behind[:_ENTRIES_PER_COMMIT]))
+
+    async def redrive(self, firing_id: str) -> None:
+        """Act on a dead firing again. One that could not be prepared is prepared anew, from the sensor as it is now.
+
+        Raises NotFound or Conflict when there is no such dead firing, BadSensor when it still cannot be prepared.
+        """
+        await self.outbox.redrive(firing_id, self._prepared)
+
+    async def _catch_up_forever(self) -> None:
+        while True:
+            self._applied.clear()
+            try:
+                await self.catch_up()
+            except ServiceError as error:
+                log.warning("catch_up_waits_for_storage", error=str(error))
+                await self.clock.sleep(_PAUSE_S)
+                continue
+            await self._applied.wait()
+
+    def _settle(self, tx: Transaction, entries: Sequence[Entry]) -> None:
+        intake = Intake(tx, self.outbox, self.clock.now())
+        for entry in entries:
+            intake.settle(entry)
+        intake.finish()
+
+    def _prepared(self, firing: Firing) -> Firing:
+        if firing.spec is not None:
+            return firing
+        entry = self._entries.get(f"{firing.namespace}/{firing.sensor}")
+        rule = entry.sensor.triggers.get(firing.trigger) if entry else None
+        if entry is None or rule is None:
+            raise BadSensor(
+                f"sensor {firing.namespace}/{firing.sensor} has no trigger '{firing.trigger}'"
+            )
+        fire = Fire(firing.id, rule, firing.events)
+        made = prepare(self.outbox, entry.sensor, fire, self.clock.now().timestamp())
+        if isinstance(made, Exception):
+            raise BadSensor(str(made)) from made
+        return made
+
+    def _unlist(self, entry: Entry) -> None:
+        for source, subject in entry.subscriptions:
+            route = (entry.namespace, source, subject)
+            rest = tuple(other for other in self._index.get(route, ()) if other is not entry)
+            if rest:
+                self._index[route] = rest
+            else:
+                self._index.pop(route, None)

@@ -1,0 +1,264 @@
+"""The rows of this deck: SQL in the subset SQLite and PostgreSQL share. No decisions are taken here."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from bireme.storage.ports import Database, Row, Transaction
+from events.model import Event
+from sensors.model import Decision, Firing, FiringStatus, Receipt, TriggerState
+
+_pack = msgspec.msgpack.Encoder().encode
+_state = msgspec.msgpack.Decoder(TriggerState)
+_firing = msgspec.msgpack.Decoder(Firing)
+
+_DECISION = "seq, namespace, sensor, trigger_name, dependency, outcome, reason, line, path, detail, firing, at"
+_FIRING = (
+    "id, namespace, sensor, trigger_name, kind, status, attempts, next_at, receipt, error, "
+    "created_at, updated_at"
+)
+_EVENT = (
+    "seq, namespace, source, subject, id, type, time, received_at, content_type, attributes, data"
+)
+
+
+def consumer(sensor: str) -> str:
+    """The name of a sensor's cursor; `sensor` is `namespace/name`."""
+    return f"sensor:{sensor}"
+
+
+def position(tx: Transaction, sensor: str) -> int | None:
+    """The last event the sensor has seen, None when it never saw one."""
+    rows = tx.query("SELECT position FROM cursors WHERE consumer = ?", (consumer(sensor),))
+    return int(rows[0][0]) if rows else None
+
+
+def move(tx: Transaction, positions: Iterable[tuple[str, int]]) -> None:
+    tx.executemany(
+        "INSERT INTO cursors (consumer, position) VALUES (?, ?) "
+        "ON CONFLICT (consumer) DO UPDATE SET position = excluded.position",
+        [(consumer(sensor), at) for sensor, at in positions],
+    )
+
+
+def states(tx: Transaction, sensor: str) -> dict[str, TriggerState]:
+    """What the sensor's triggers remember, by trigger name."""
+    rows = tx.query("SELECT trigger_name, state FROM sensor_state WHERE sensor = ?", (sensor,))
+    return {name: _state.decode(state) for name, state in rows}
+
+
+def keep(tx: Transaction, rows: Iterable[tuple[str, str, TriggerState]]) -> None:
+    """Keep states by sensor and trigger name."""
+    tx.executemany(
+        "INSERT INTO sensor_state (sensor, trigger_name, state) VALUES (?, ?, ?) "
+        "ON CONFLICT (sensor, trigger_name) DO UPDATE SET state = excluded.state",
+        [(sensor, trigger, _pack(state)) for sensor, trigger, state in rows],
+    )
+
+
+def record(tx: Transaction, decisions: Iterable[Decision]) -> None:
+    tx.executemany(
+        f"INSERT INTO decisions ({_DECISION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (d.seq, d.namespace, d.sensor, d.trigger, d.dependency, d.outcome, d.reason, d.line,
+             d.path, d.detail, d.firing, d.at)
+            for d in decisions
+        ],
+    )  # fmt: skip
+
+
+def put_firing(tx: Transaction, firing: Firing, next_at: float, now: float) -> bool:
+    """Put a firing into the outbox; False when the same events have fired this trigger before."""
+    changed = tx.execute(
+        "INSERT INTO firings (id, namespace, sensor, trigger_name, kind, payload, status, attempts, "
+        "next_at, receipt, error, created_at, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'pending', 0, ?, '', '', ?, ?) ON CONFLICT (id) DO NOTHING",
+        (firing.id, firing.namespace, firing.sensor, firing.trigger, firing.kind, _pack(firing),
+         next_at, now, now),
+    )  # fmt: skip
+    return changed > 0
+
+
+def mark_fired(tx: Transaction, firing: str, receipt: Receipt, attempts: int, now: float) -> None:
+    tx.execute(
+        "UPDATE firings SET status = 'fired', attempts = ?, receipt = ?, error = '', updated_at = ? "
+        "WHERE id = ?",
+        (attempts, msgspec.json.encode(receipt).decode(), now, firing),
+    )
+
+
+def mark_failed(
+    tx: Transaction, firing: str, error: str, attempts: int, *, retry_at: float | None, now: float
+) -> None:
+    """Note a failed attempt; with `retry_at` the firing stays pending, without it is dead."""
+    status: FiringStatus = "dead" if retry_at is None else "pending"
+    tx.execute(
+        "UPDATE firings SET status = ?, attempts = ?, error = ?, next_at = ?, updated_at = ? "
+        "WHERE id = ?",
+        (status, attempts, error, retry_at or 0.0, now, firing),
+    )
+
+
+def reopen(tx: Transaction, firing: Firing, now: float) -> None:
+    """Make a dead firing due again, with what it will do now."""
+    tx.execute(
+        "UPDATE firings SET status = 'pending', attempts = 0, next_at = ?, payload = ?, "
+        "updated_at = ? WHERE id = ?",
+        (now, _pack(firing), now, firing.id),
+    )
+
+
+def load_firing(tx: Transaction, firing: str) -> tuple[Firing, str] | None:
+    """A firing and its status."""
+    rows = tx.query("SELECT payload, status FROM firings WHERE id = ?", (firing,))
+    return (_firing.decode(rows[0][0]), rows[0][1]) if rows else None
+
+
+async def due(database: Database, now: float, limit: int) -> list[tuple[Firing, int]]:
+    """Pending firings whose moment has come, oldest first, with the attempts made so far."""
+    rows = await database.read(
+        "SELECT payload, attempts FROM firings WHERE status = 'pending' AND next_at <= ? "
+        "ORDER BY next_at, created_at LIMIT ?",
+        (now, limit),
+    )
+    return [(_firing.decode(payload), attempts) for payload, attempts in rows]
+
+
+async def next_due(database: Database, now: float) -> float | None:
+    """When the next firing that waits for its moment is due."""
+    rows = await database.read(
+        "SELECT MIN(next_at) FROM firings WHERE status = 'pending' AND next_at > ?", (now,)
+    )
+    found: float | None = rows[0][0]
+    return found
+
+
+def last_seq(tx: Transaction) -> int:
+    return int(tx.query("SELECT COALESCE(MAX(seq), 0) FROM events")[0][0])
+
+
+def missed(
+    tx: Transaction,
+    namespace: str,
+    subscriptions: Iterable[tuple[str, str]],
+    *,
+    after: int,
+    before: int,
+    limit: int,
+) -> list[Event]:
+    """Events with `after < seq < before` that a sensor listens to, in order, at most `limit` of them."""
+    found: list[Event] = []
+    for source, subject in subscriptions:
+        rows = tx.query(
+            f"SELECT {_EVENT} FROM events WHERE namespace = ? AND source = ? AND subject = ? "
+            "AND seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+            (namespace, source, subject, after, before, limit),
+        )
+        found.extend(map(_event, rows))
+    return sorted(found, key=lambda event: event.seq)[:limit]
+
+
+def _event(row: Row) -> Event:
+    seq, namespace, source, subject, id_, type_, time, received, content, attributes, data = row
+    return Event(
+        id=id_,
+        namespace=namespace,
+        source=source,
+        subject=subject,
+        type=type_,
+        time=datetime.fromtimestamp(time, UTC),
+        data=bytes(data),
+        content_type=content,
+        attributes=json.loads(attributes or "{}"),
+        seq=seq,
+        received_at=datetime.fromtimestamp(received, UTC),
+    )
+
+
+async def decisions(
+    database: Database,
+    *,
+    seqs: Sequence[int] = (),
+    firing: str = "",
+    namespace: str = "",
+    sensor: str = "",
+    limit: int = 200,
+) -> list[dict[str, Any]]:
+    """Decisions as plain dicts, of some events, of a firing, or of a sensor (then the newest `limit`); oldest first."""
+    if seqs:
+        where = f"seq IN ({', '.join('?' * len(seqs))})"
+        params: tuple[Any, ...] = tuple(seqs)
+    elif firing:
+        where, params = "firing = ?", (firing,)
+    else:
+        where, params = "namespace = ? AND sensor = ?", (namespace, sensor)
+    rows = await database.read(
+        f"SELECT {_DECISION} FROM decisions WHERE {where} ORDER BY id DESC LIMIT ?",
+        (*params, limit),
+    )
+    return [_decision(row) for row in reversed(rows)]
+
+
+def _decision(row: Row) -> dict[str, Any]:
+    names = (
+        "seq",
+        "namespace",
+        "sensor",
+        "trigger",
+        "dependency",
+        "outcome",
+        "reason",
+        "line",
+        "path",
+    )
+    found = dict(zip(names, row[:9], strict=True))
+    return {**found, "detail": json.loads(row[9] or "{}"), "firing": row[10], "at": row[11]}
+
+
+async def firings(
+    database: Database,
+    *,
+    namespace: str = "",
+    sensor: str = "",
+    status: str = "",
+    ids: Sequence[str] = (),
+    limit: int = 200,
+) -> list[dict[str, Any]]:
+    """Firings as plain dicts, newest first, narrowed by whatever is given."""
+    conditions = {"namespace = ?": namespace, "sensor = ?": sensor, "status = ?": status}
+    wheres = [text for text, value in conditions.items() if value]
+    params: list[Any] = [value for value in conditions.values() if value]
+    if ids:
+        wheres.append(f"id IN ({', '.join('?' * len(ids))})")
+        params.extend(ids)
+    rows = await database.read(
+        f"SELECT {_FIRING} FROM firings WHERE {' AND '.join(wheres) or '1 = 1'} "
+        "ORDER BY created_at DESC, id LIMIT ?",
+        (*params, limit),
+    )
+    return [_firing_row(row) for row in rows]
+
+
+def _firing_row(row: Row) -> dict[str, Any]:
+    id_, namespace, sensor, trigger, kind, status, attempts, next_at, receipt, error, made, at = row
+    return {
+        "id": id_, "namespace": namespace, "sensor": sensor, "trigger": trigger, "kind": kind,
+        "status": status, "attempts": attempts, "nextAt": next_at,
+        "receipt": json.loads(receipt) if receipt else None, "error": error,
+        "createdAt": made, "updatedAt": at,
+    }  # fmt: skip
+
+
+async def events_named(database: Database, name: str) -> list[dict[str, Any]]:
+    """Events whose id is `name`, or whose place in the log is, without their data."""
+    seq = int(name) if name.isdigit() and len(name) < 19 else -1
+    rows = await database.read(
+        "SELECT seq, namespace, source, subject, id, type, time FROM events "
+        "WHERE id = ? OR seq = ? ORDER BY seq",
+        (name, seq),
+    )
+    names = ("seq", "namespace", "source", "subject", "id", "type", "time")
+    return [dict(zip(names, row, strict=True)) for row in rows]
