@@ -15,7 +15,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run is made of, frozen at its birth: later edits of templates do not reach it.
 
     `manifest` is the workflow as it was created, `stored_spec` the spec merged from its `workflowTemplateRef` (None
-    without one), `templates` the manifests that template references name, by `<kind>/<namespace>/<name>`.
+    without one), `templates` the specs that template references reach, by `namespaced/<name>` and `cluster/<name>`.
     """
 
     manifest: Json

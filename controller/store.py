@@ -196,7 +196,7 @@ class RunReader:
         return [(row[0], row[1]) for row in rows]
 
     async def mortal(self, after: str, count: int) -> tuple[list[RunRow], str]:
-        """Of the next `count` finished runs, those that speak of a `ttlStrategy`; and where to go on ("" at the end)."""
+        """Of the next `count` finished runs, those that speak of a `ttlStrategy`; and where to go on ("": end)."""
         rows = await self._database.read(
             f"SELECT {_COLUMNS} FROM runs WHERE live=0 AND uid > ? ORDER BY uid LIMIT ?",
             (after, count),

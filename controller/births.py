@@ -1,0 +1,239 @@
+"""How a workflow comes to be: checked, named, begun and advanced once, all before anything is written.
+
+Runs in the writer thread (a firing's workflow is born in the firing's own transaction) and on the loop. Pure but for
+ids; what it remembers is only which specs have passed their checks.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from bireme.kit.errors import InvalidManifest, Problem
+from bireme.kit.ids import Ids, digest
+from bireme.manifests import decode, validate
+from controller import codec, merge, templates
+from controller.dag import model as dag
+from controller.dag.advance import advance
+from controller.dag.begin import begin
+from controller.dag.library import Library
+from controller.model import Definition, HistoryRow, Json, RunRow, cron_key
+from controller.submission import CRON
+from controller.templates import TemplateShelf
+
+REMEMBERED_SPECS = 512
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class LiveRun:
+    """A run in memory, with what is waiting for it. `n` counts its rows of history; one step at a time (`busy`)."""
+
+    uid: str
+    namespace: str
+    name: str
+    definition: Definition
+    created_at: datetime
+    run: Any
+    cron: str | None = None
+    n: int = 0
+    busy: bool = False
+    ready: bool = False
+    over: bool = False
+    inbox: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Newborn:
+    """A run that can be written: its row, its first step (None while it waits for admission) and what that asks."""
+
+    live: LiveRun
+    row: RunRow
+    entry: HistoryRow | None
+    effects: list[dag.Effect]
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A spec that passed its checks, as it was then. `lower` are the arguments of its template and of the defaults."""
+
+    spec: Json
+    stored_spec: Json | None
+    templates: dict[str, Json]
+    lower: tuple[Json, ...]
+
+    def definition(self, manifest: Json) -> Definition:
+        """What a run of `manifest`, which differs from this spec only in its arguments, is made of.
+
+        Everything but the arguments is shared between such runs, in memory too.
+        """
+        own = manifest["spec"].get("arguments")
+        spec = self.spec if own is None else {**self.spec, "arguments": own}
+        stored = self.stored_spec
+        if stored is not None:
+            stored = {**stored, "arguments": merge.join_arguments([own or {}, *self.lower])}
+        return Definition(
+            manifest={**manifest, "spec": spec}, stored_spec=stored, templates=self.templates
+        )
+
+
+class Nursery:
+    """Makes runs out of manifests. The thousandth workflow of one spec is not checked again."""
+
+    def __init__(
+        self, shelf: TemplateShelf, ids: Ids, *, defaults: Json | None = None, waits: bool = False
+    ) -> None:
+        self._shelf = shelf
+        self._ids = ids
+        self._defaults = defaults
+        self._waits = waits
+        self._checked: _Remembered[_Checked] = _Remembered()
+        self._libraries: _Remembered[Library] = _Remembered()
+
+    def bear(self, manifest: Json, now: datetime, *, firing: str = "", attempt: int = 0) -> Newborn:
+        """The run that `manifest` asks for. Raises InvalidManifest with every problem.
+
+        For a firing, uid and name depend only on the firing (and on `attempt`, for a name that was taken).
+        """
+        named = self._named(manifest, firing, attempt)
+        definition = self._definition(named)
+        uid = str(UUID(hex=digest("run", firing))) if firing else self._ids.uid()
+        live = self.revive(definition, uid, now)
+        if self._waits:
+            return Newborn(live, codec.new_row(live, firing), None, [])
+        return self._begun(live, now, firing)
+
+    def _begun(self, live: LiveRun, now: datetime, firing: str) -> Newborn:
+        first = advance(live.run, [dag.Begin()], now)
+        live.n = 1
+        entry = HistoryRow(live.uid, 0, now.timestamp(), codec.encode_entry(first.changes))
+        return Newborn(live, codec.new_row(live, firing), entry, first.effects)
+
+    def revive(self, definition: Definition, uid: str, created_at: datetime) -> LiveRun:
+        """The run as it was before its first step."""
+        metadata = definition.metadata
+        labels = metadata.get("labels") or {}
+        namespace = metadata["namespace"]
+        source = dag.Source(
+            uid=uid,
+            name=metadata["name"],
+            namespace=namespace,
+            spec=definition.spec,
+            created=created_at,
+            labels=labels,
+            annotations=metadata.get("annotations") or {},
+            templates=definition.templates,
+        )
+        cron = cron_key(namespace, labels[CRON]) if CRON in labels else None
+        run = begin(source)
+        run.library = self._library(definition, source)
+        return LiveRun(uid, namespace, metadata["name"], definition, created_at, run, cron)
+
+    def _named(self, manifest: Json, firing: str, attempt: int) -> Json:
+        metadata = dict(manifest.get("metadata") or {})
+        metadata["namespace"] = metadata.get("namespace") or "default"
+        if not metadata.get("name"):
+            if not metadata.get("generateName"):
+                raise _nameless()
+            suffix = self._suffix(firing, attempt)
+            metadata["name"] = metadata["generateName"] + suffix
+        return {**manifest, "metadata": metadata}
+
+    def _suffix(self, firing: str, attempt: int) -> str:
+        if not firing:
+            return self._ids.suffix()
+        number = int(digest("name", firing, str(attempt)), 16)
+        letters = ""
+        for _ in range(5 + attempt):
+            number, place = divmod(number, len(_LETTERS))
+            letters += _LETTERS[place]
+        return letters
+
+    def _definition(self, manifest: Json) -> Definition:
+        spec = manifest.get("spec")
+        key = _fingerprint(spec, manifest["metadata"]["namespace"], self._shelf.version)
+        known = self._checked.get(key)
+        if known is None:
+            known = self._check(manifest)
+            self._checked.put(key, known)
+        return known.definition(manifest)
+
+    def _check(self, manifest: Json) -> _Checked:
+        decoded = decode.decode(manifest)
+        problems = validate.validate_workflow(decoded, self._shelf.template, mode="submit")
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if errors:
+            raise InvalidManifest(errors)
+        namespace, spec = manifest["metadata"]["namespace"], manifest["spec"]
+        base = templates.base_spec(spec, self._shelf, namespace)
+        layers = [layer for layer in (base, self._defaults) if layer]
+        stored = merge.join_specs(spec, base, self._defaults) if layers else None
+        return _Checked(
+            spec,
+            stored,
+            templates.closure(spec if stored is None else stored, self._shelf, namespace),
+            tuple(layer.get("arguments") or {} for layer in layers),
+        )
+
+    def _library(self, definition: Definition, source: dag.Source) -> Library:
+        """What is compiled of the templates, shared by all runs that have the same ones."""
+        rest = {key: value for key, value in definition.spec.items() if key != "arguments"}
+        key = digest(msgspec.json.encode((rest, definition.templates)).decode())
+        known = self._libraries.get(key)
+        if known is None:
+            known = Library(source)
+            self._libraries.put(key, known)
+        return known
+
+
+class _Remembered(Generic[T]):
+    """The values put last, by key. Two threads may use it."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[str, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> T | None:
+        return self._values.get(key)
+
+    def put(self, key: str, value: T) -> None:
+        with self._lock:
+            self._values[key] = value
+            if len(self._values) > REMEMBERED_SPECS:
+                self._values.popitem(last=False)
+
+
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def _fingerprint(spec: Any, namespace: str, version: int) -> str:
+    """Equal for specs that differ only in the values of their arguments: those are not what is checked."""
+    if not isinstance(spec, dict) or not isinstance(spec.get("arguments"), dict):
+        masked = spec
+    else:
+        parameters = [_masked(item) for item in spec["arguments"].get("parameters") or []]
+        masked = {**spec, "arguments": {**spec["arguments"], "parameters": parameters}}
+    return digest(namespace, str(version), msgspec.json.encode(masked).decode())
+
+
+def _masked(parameter: Any) -> Any:
+    if isinstance(parameter, dict) and isinstance(parameter.get("value"), str):
+        return {**parameter, "value": ""}
+    return parameter
+
+
+def _nameless() -> InvalidManifest:
+    problem = Problem(
+        message="name or generateName is required", path="metadata", expected="a name",
+        advice="add metadata.generateName",
+    )  # fmt: skip
+    return InvalidManifest([problem])
+
+
+def born_at(row: RunRow) -> datetime:
+    """When the run was created."""
+    return datetime.fromtimestamp(row.created_at, UTC)

@@ -1,0 +1,162 @@
+"""What can be asked about workflows: one, a page of them, a watch, a run as it was. Never changes anything."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from bireme.storage.ports import Row
+from controller import codec, listing, selectors, store, views
+from controller.births import LiveRun, Nursery, born_at
+from controller.dag.fold import index
+from controller.dag.status import status, summary
+from controller.model import Change, Json, RunRow, labels_of
+from controller.ports import WorkflowNotFound
+from controller.steps import Steps
+from controller.store import RunReader
+from controller.watchers import Watchers
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a list. `continue_` is what to ask for next, "" at the end; `remaining` is how many follow."""
+
+    items: list[Json]
+    continue_: str = ""
+    remaining: int = 0
+
+
+class Reading:
+    """Answers from memory for live runs, from rows for finished ones (their nodes are the fold of their history)."""
+
+    def __init__(
+        self, reader: RunReader, steps: Steps, nursery: Nursery, watchers: Watchers
+    ) -> None:
+        self._reader = reader
+        self._steps = steps
+        self._nursery = nursery
+        self._watchers = watchers
+
+    async def row(self, namespace: str, name: str) -> RunRow:
+        """The run's row. Raises WorkflowNotFound."""
+        found = await self._reader.by_name(namespace, name)
+        if found is None:
+            raise WorkflowNotFound(f'workflows.argoproj.io "{name}" not found')
+        return found
+
+    async def get(self, namespace: str, name: str) -> Json:
+        """The whole Workflow with its nodes. `@latest` is the newest. Raises WorkflowNotFound."""
+        return await self._whole(await self.row(namespace, name))
+
+    async def describe(self, uid: str) -> Json | None:
+        """The whole Workflow by uid; None when it is gone."""
+        live = self._steps.live.get(uid)
+        if live is not None:
+            return live_workflow(live)
+        row = await self._reader.by_uid(uid)
+        return None if row is None else await self._whole(row)
+
+    async def _whole(self, row: RunRow) -> Json:
+        live = self._steps.live.get(row.uid)
+        if live is not None:
+            return live_workflow(live)
+        revived = await self.revive(row)
+        found = live_workflow(revived)
+        if revived.run.phase == row.phase:
+            return found
+        # The engine failed on this run, or has not begun it: the row knows better.
+        told = msgspec.json.decode(row.status)
+        return {**_row_workflow(row), "status": {**found["status"], **told}}
+
+    async def revive(self, row: RunRow, *, upto: int | None = None) -> LiveRun:
+        """The run as its history makes it: all of it, or the first `upto` steps."""
+        live = self._nursery.revive(store.definition_of(row), row.uid, born_at(row))
+        entries = await self._reader.history(row.uid)
+        live.n = codec.replay(live.run, entries[:upto])
+        index(live.run)
+        return live
+
+    async def list(self, query: listing.ListQuery) -> Page:
+        """Workflows without their nodes, unfinished first, then the newest first."""
+        wanted = [row for row in await self._reader.headings(query) if _is_wanted(row, query)]
+        end = query.offset + query.limit if query.limit else len(wanted)
+        page = wanted[query.offset : end]
+        rows = await self._reader.rows([row[0] for row in page])
+        remaining = max(len(wanted) - end, 0)
+        return Page([self._short(row) for row in rows], str(end) if remaining else "", remaining)
+
+    def _short(self, row: RunRow) -> Json:
+        live = self._steps.live.get(row.uid)
+        return _row_workflow(row) if live is None else _live(live, summary(live.run))
+
+    async def watch(
+        self, query: listing.ListQuery, *, initial: bool = True
+    ) -> AsyncIterator[Change]:
+        """What happens to the workflows asked for, until the caller stops; first each that is there, as ADDED."""
+        accepts = selectors.labels(query.label_selector)
+
+        def wants(namespace: str, name: str) -> bool:
+            return query.wants_namespace(namespace) and query.wants_name(name)
+
+        with self._watchers.follow(wants) as follower:
+            if initial:
+                for item in (await self.list(query)).items:
+                    found = await self.describe(item["metadata"]["uid"])
+                    if found is not None:
+                        yield Change("ADDED", found)
+            while True:
+                change = await follower.next(self.describe)
+                if accepts(change.object["metadata"]["labels"]):
+                    yield change
+
+    async def history(self, namespace: str, name: str) -> list[tuple[int, float, codec.Entry]]:
+        """(n, at, entry) of every step of a run: what explains how it came to be as it is."""
+        row = await self.row(namespace, name)
+        steps = await self._reader.steps(row.uid)
+        return [(n, at, codec.decode_entry(entry)) for n, at, entry in steps]
+
+
+def live_workflow(live: LiveRun) -> Json:
+    """The whole Workflow of a run in memory."""
+    return _live(live, status(live.run))
+
+
+def _live(live: LiveRun, state: Json) -> Json:
+    run = live.run
+    found = views.workflow(
+        live.definition,
+        uid=live.uid,
+        created_at=live.created_at,
+        phase=run.phase or "Pending",
+        status=state,
+        version=live.n,
+    )
+    return views.with_switches(found, suspended=run.suspended, shutdown=run.shutdown)
+
+
+def _row_workflow(row: RunRow) -> Json:
+    return views.workflow(
+        store.definition_of(row),
+        uid=row.uid,
+        created_at=born_at(row),
+        phase=row.phase,
+        status=msgspec.json.decode(row.status),
+    )
+
+
+def _is_wanted(row: Row, query: listing.ListQuery) -> bool:
+    _, namespace, name, phase, labels, *_ = row
+    if not (query.wants_namespace(namespace) and query.wants_name(name)):
+        return False
+    if query.phases and phase not in query.phases:
+        return False
+    if not query.label_selector:
+        return True
+    return selectors.labels(query.label_selector)(labels_of(store.labels_in(labels), phase))
+
+
+def names(found: Any) -> dict[str, str]:
+    """Namespace, name and uid: how a workflow is referred to."""
+    metadata = found["metadata"]
+    return {key: metadata[key] for key in ("namespace", "name", "uid")}

@@ -1,0 +1,285 @@
+"""The controller: the shell around the pure engine. Workflows come in by `submit`, `create` and cron; steps run in an
+executor; every step is durable before its effects. The deck makes one per process, hands it to the sensors, the API
+and the command line, and keeps `run` going.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+
+from bireme.kit.clock import Clock
+from bireme.kit.ids import Ids
+from bireme.kit.supervise import TaskScope
+from bireme.storage.ports import Database, Transaction
+from controller import codec, listing, logs, retention, store, submission
+from controller.births import LiveRun, Newborn, Nursery, born_at
+from controller.dag import model as dag
+from controller.dag.fold import index
+from controller.model import Change, Json, PhaseRow, RunRow, moment
+from controller.operations import Operations
+from controller.ports import BadOption, WorkflowExists
+from controller.reading import Page, Reading, live_workflow
+from controller.steps import Steps
+from controller.store import RunReader
+from controller.sweep import Sweeper
+from controller.templates import TemplateShelf
+from controller.throttle import Limits, Throttle
+from controller.watchers import Watchers
+from executor.ports import Executor
+
+log = structlog.get_logger(__name__)
+
+NAMES_TRIED = 5
+Ended = Callable[[LiveRun, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the deck's settings say about workflows."""
+
+    limits: Limits = field(default_factory=Limits)
+    retention: retention.Policy = field(default_factory=retention.Policy)
+    defaults: Json | None = None
+
+
+class Controller:
+    """Owns every run. All methods are for the event loop's thread except `submit`, which is for the writer's."""
+
+    def __init__(
+        self,
+        database: Database,
+        executor: Executor,
+        clock: Clock,
+        ids: Ids,
+        *,
+        shelf: TemplateShelf | None = None,
+        options: Options | None = None,
+    ) -> None:
+        options = options or Options()
+        self.shelf = shelf or TemplateShelf()
+        self._database = database
+        self._executor = executor
+        self._clock = clock
+        self._throttle = Throttle(options.limits)
+        self._nursery = Nursery(
+            self.shelf, ids, defaults=options.defaults, waits=options.limits.any
+        )
+        self._watchers = Watchers()
+        self._steps = Steps(
+            database, executor, clock, changed=self._watchers.tell, ended=self._ended
+        )
+        self._tasks = TaskScope("controller")
+        self._on_end: list[Ended] = []
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self.reader = RunReader(database)
+        self.reading = Reading(self.reader, self._steps, self._nursery, self._watchers)
+        self._sweeper = Sweeper(self.reader, clock, options.retention, self.forget)
+        self._operations = Operations(self, database, clock, self._steps, self.reading)
+
+    # --- births ---
+
+    def submit(self, tx: Transaction, manifest: Json, firing: str = "") -> dict[str, str]:
+        """Create a workflow in the caller's transaction; its first step starts once that is durable.
+
+        The same firing again gives the same workflow. Raises InvalidManifest, or WorkflowExists when the name is
+        taken by a workflow of another origin.
+        """
+        newborn = self.place(tx, manifest, firing)
+        if isinstance(newborn, Newborn):
+            live = newborn.live
+            return {"namespace": live.namespace, "name": live.name, "uid": live.uid}
+        return newborn
+
+    def place(self, tx: Transaction, manifest: Json, firing: str = "") -> Newborn | dict[str, str]:
+        """As `submit`; the new run itself, or the names of the one the firing made before."""
+        now = self._clock.now()
+        for attempt in range(NAMES_TRIED):
+            newborn = self._nursery.bear(manifest, now, firing=firing, attempt=attempt)
+            if store.insert(tx, newborn.row):
+                if newborn.entry is not None:
+                    store.append(tx, [newborn.entry], [])
+                tx.on_commit(partial(self._welcome, newborn))
+                return newborn
+            found = store.by_firing(tx, firing) if firing else None
+            if found is not None:
+                return dict(zip(("namespace", "name", "uid"), found, strict=True))
+            if (manifest.get("metadata") or {}).get("name"):
+                break
+        name = newborn.live.name
+        raise WorkflowExists(f'workflows.argoproj.io "{name}" already exists')
+
+    async def create(self, manifest: Json, options: submission.SubmitOptions | None = None) -> Json:
+        """Create a workflow for a client; the whole object as it was born. `serverDryRun` only checks."""
+        if options is not None:
+            manifest = submission.apply_options(manifest, options)
+        if options is not None and (options.server_dry_run or options.dry_run):
+            return live_workflow(self._nursery.bear(manifest, self._clock.now()).live)
+        made = await self._database.write(lambda tx: self.place(tx, manifest))
+        if isinstance(made, Newborn):
+            return live_workflow(made.live)
+        return await self.reading.get(made["namespace"], made["name"])
+
+    async def create_from(
+        self, kind: str, namespace: str, name: str, options: submission.SubmitOptions
+    ) -> Json:
+        """Create a workflow from an applied WorkflowTemplate or ClusterWorkflowTemplate."""
+        kinded = submission.kind_of(kind)
+        if self.shelf.template(kinded, namespace, name) is None:
+            raise BadOption(f'{kinded} "{name}" not found: apply it first')
+        return await self.create(submission.from_template(kinded, namespace, name), options)
+
+    def _welcome(self, newborn: Newborn) -> None:
+        live = newborn.live
+        self._watchers.tell(live, "ADDED")
+        if newborn.entry is None:
+            self._queue(live)
+            self._admit()
+            return
+        self._steps.welcome(
+            live, newborn.effects, None if newborn.row.live else _ended_row(newborn)
+        )
+
+    def _queue(self, live: LiveRun) -> None:
+        priority = int(live.definition.spec.get("priority") or 0)
+        self._steps.live[live.uid] = live
+        self._throttle.add(live.uid, live.namespace, priority=priority, created=live.created_at)
+
+    def _admit(self) -> None:
+        for uid in self._throttle.admit():
+            self._steps.feed(uid, dag.Begin())
+
+    # --- ends ---
+
+    def on_end(self, call: Ended) -> None:
+        """Call back with each run that has ended and its phase (the cron bank listens)."""
+        self._on_end.append(call)
+
+    def _ended(self, live: LiveRun, row: PhaseRow) -> None:
+        log.info("workflow_ended", workflow=live.name, namespace=live.namespace, phase=row.phase)
+        self._watchers.tell(live, described=lambda: live_workflow(live))
+        self._throttle.remove(live.uid)
+        self._admit()
+        self._sweeper.ended(live.uid, live.definition, row.phase, moment(row.finished_at))
+        for future in self._waiting.pop(live.uid, ()):
+            if not future.done():
+                future.set_result(None)
+        for call in self._on_end:
+            call(live, row.phase)
+
+    async def wait(self, namespace: str, name: str) -> Json:
+        """Returns the workflow once it has ended."""
+        row = await self.reading.row(namespace, name)
+        if row.uid in self._steps.live:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(row.uid, []).append(future)
+            await future
+        return await self.reading.get(row.namespace, row.name)
+
+    # --- questions and wishes ---
+
+    async def get(self, namespace: str, name: str) -> Json:
+        """The whole Workflow as Argo's object. Raises WorkflowNotFound."""
+        return await self.reading.get(namespace, name)
+
+    async def list(self, query: listing.ListQuery) -> Page:
+        """A page of workflows, without nodes."""
+        return await self.reading.list(query)
+
+    def watch(self, query: listing.ListQuery, *, initial: bool = True) -> AsyncIterator[Change]:
+        """ADDED, MODIFIED and DELETED with the whole object, until the caller stops."""
+        return self.reading.watch(query, initial=initial)
+
+    def logs(
+        self, namespace: str, name: str, *, node: str = "", follow: bool = False
+    ) -> AsyncIterator[logs.Chunk]:
+        """Output of the workflow's steps (or of the one `node`, by id or name) as it came."""
+        return logs.of_workflow(self, self._executor, (namespace, name), node=node, follow=follow)
+
+    async def operate(
+        self, namespace: str, name: str, operation: str, options: dict[str, Any] | None = None
+    ) -> dict[str, str]:
+        """suspend, resume, stop, terminate, set, retry, resubmit, delete; the names of the workflow concerned.
+
+        Returns once durable. Raises WorkflowNotFound, WrongState, BadOption, or what the engine has against it.
+        """
+        return await self._operations.operate(namespace, name, operation, options or {})
+
+    async def delete(self, namespace: str, name: str) -> None:
+        """Stop what runs and forget the workflow, its history and its steps' files."""
+        await self.forget((await self.reading.row(namespace, name)).uid)
+
+    async def forget(self, uid: str) -> None:
+        """As `delete`, by uid; nothing happens for a run that is gone."""
+        row = await self.reader.by_uid(uid)
+        if row is None:
+            return
+        found = await self.reading.describe(uid)
+        live = self._steps.forget(uid)
+        self._throttle.remove(uid)
+        await self._database.write(lambda tx: store.delete(tx, uid))
+        await logs.forget(self._executor, found or {}, stop=live is not None)
+        gone = live or self._nursery.revive(store.definition_of(row), uid, born_at(row))
+        self._watchers.tell(gone, "DELETED", lambda: found or live_workflow(gone))
+        for future in self._waiting.pop(uid, ()):
+            future.cancel()
+        self._admit()
+
+    # --- life ---
+
+    async def recover(self) -> int:
+        """After a start: bring unfinished runs back from their history, adopt their tasks. How many there were.
+
+        Runs that fail to come back end in Error; the others are not touched.
+        """
+        history = await self.reader.history_of_live()
+        begun = []
+        for row in await self.reader.live():
+            if row.uid in self._steps.live:
+                continue
+            live = await self._revive(row, history.pop(row.uid, []))
+            if live is None:
+                continue
+            if live.n == 0:
+                self._queue(live)
+                continue
+            self._throttle.enter(live.uid, live.namespace)
+            begun.append(live)
+        await self._steps.adopt(begun)
+        self._admit()
+        return len(begun)
+
+    async def _revive(self, row: RunRow, entries: list[bytes]) -> LiveRun | None:
+        try:
+            live = self._nursery.revive(store.definition_of(row), row.uid, born_at(row))
+            live.n = codec.replay(live.run, entries)
+            index(live.run)
+        except Exception as error:
+            log.error("run_not_recovered", workflow=row.name, error=str(error), exc_info=error)
+            broken = codec.broken_row(
+                row.uid, row.cron, f"cannot be recovered: {error}", self._clock.now()
+            )
+            await self._database.write(lambda tx: store.set_phase(tx, broken))
+            return None
+        return live
+
+    async def run(self) -> None:
+        """Take reports and sweep what has expired, until cancelled. `recover` comes first."""
+        self._tasks.start("sweep", self._sweeper.run())
+        try:
+            async for report in self._executor.reports():
+                self._steps.report(report)
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Let commits under way finish. Steps go on by themselves and are adopted by the next start."""
+        await self._steps.close()
+        await self._tasks.close()
+
+
+def _ended_row(newborn: Newborn) -> PhaseRow:
+    return codec.phase_row(newborn.live)

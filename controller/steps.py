@@ -1,0 +1,326 @@
+"""The hot path: what has happened is queued by run, and one step takes all of it.
+
+A step is: advance (pure), one row of history, then the effects, in that order. Steps of many runs share a commit;
+a run has one step under way at a time. Nothing but this module changes a run in memory.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bireme.kit.backoff import Backoff
+from bireme.kit.clock import Clock
+from bireme.kit.errors import ServiceError, UserError
+from bireme.kit.supervise import TaskScope
+from bireme.storage.ports import Database, StorageError, Transaction
+from controller import codec, store
+from controller.births import LiveRun
+from controller.dag import model as dag
+from controller.dag.advance import advance
+from controller.dag.fold import pending_tasks
+from controller.model import HistoryRow, PhaseRow
+from controller.timers import Timers
+from executor.model import Report, Task
+from executor.ports import Executor
+
+log = structlog.get_logger(__name__)
+
+COMMITS_UNDER_WAY = 2
+"""More would only split what one fsync can carry: while these run, further steps gather for the next."""
+_AGAIN = Backoff(base_s=0.1, factor=2, cap_s=5)
+
+Outcome = tuple["asyncio.Future[None]", BaseException | None]
+
+
+@dataclass(slots=True)
+class Asked:
+    """An operation of a person, who waits for the answer."""
+
+    operation: dag.Operation
+    answer: "asyncio.Future[None]"
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step of one run writes and does."""
+
+    live: LiveRun
+    entry: HistoryRow | None
+    row: PhaseRow | None
+    effects: list[dag.Effect]
+    outcomes: list[Outcome] = field(default_factory=list)
+    failed: bool = False
+
+
+class Steps:
+    """Brings live runs forward. `changed` is called after each durable step, `ended` once a run is over."""
+
+    def __init__(
+        self,
+        database: Database,
+        executor: Executor,
+        clock: Clock,
+        *,
+        changed: Callable[[LiveRun], None],
+        ended: Callable[[LiveRun, PhaseRow], None],
+    ) -> None:
+        self._database = database
+        self._executor = executor
+        self._clock = clock
+        self._changed = changed
+        self._ended = ended
+        self._tasks = TaskScope("controller.steps")
+        self._timers = Timers(clock, self.tick)
+        self._ready: list[LiveRun] = []
+        self._turn_asked = False
+        self._commits = 0
+        self.live: dict[str, LiveRun] = {}
+
+    # --- what comes in ---
+
+    def welcome(self, live: LiveRun, effects: list[dag.Effect], row: PhaseRow | None) -> None:
+        """A run whose first step is durable: do what that step asks, then take what comes."""
+        self.live[live.uid] = live
+        live.busy = True
+        self._tasks.start("first", self._after_commit([Step(live, None, row, effects)]))
+
+    def feed(self, uid: str, input: dag.Input | Asked) -> bool:
+        """Queue what happened for its run; False when no such run is alive."""
+        live = self.live.get(uid)
+        if live is None or live.over:
+            return False
+        live.inbox.append(input)
+        self._ask(live)
+        return True
+
+    def report(self, report: Report) -> None:
+        """The executor said something. About a run that is over there is nothing left to do."""
+        self.feed(report.task.partition("/")[0], dag.Reported(report))
+
+    def tick(self, uid: str) -> None:
+        self.feed(uid, dag.Tick())
+
+    async def operate(self, uid: str, operation: dag.Operation) -> None:
+        """Returns once the operation is durable; raises what the engine has against it."""
+        answer = asyncio.get_running_loop().create_future()
+        if self.feed(uid, Asked(operation, answer)):
+            await answer
+
+    def forget(self, uid: str) -> LiveRun | None:
+        """The run is deleted: nothing more is done for it."""
+        self._timers.forget(uid)
+        live = self.live.pop(uid, None)
+        if live is not None:
+            live.over = True
+        return live
+
+    async def close(self) -> None:
+        """Let the commits under way finish; queued inputs come again after a restart."""
+        self._timers.close()
+        for live in self.live.values():
+            live.over = True
+        await self._tasks.close(drain_s=5.0)
+
+    # --- one turn: steps of every run that has something to do ---
+
+    def _ask(self, live: LiveRun) -> None:
+        if live.busy or live.ready:
+            return
+        live.ready = True
+        self._ready.append(live)
+        self._ask_turn()
+
+    def _ask_turn(self) -> None:
+        if not self._turn_asked and self._ready and self._commits < COMMITS_UNDER_WAY:
+            self._turn_asked = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_asked = False
+        now = self._clock.now()
+        ready, self._ready = self._ready, []
+        steps = [self._take(live, now) for live in ready if not live.over]
+        if steps:
+            self._commits += 1
+            self._tasks.start("commit", self._commit(steps))
+
+    def _take(self, live: LiveRun, now: datetime) -> Step:
+        live.ready = False
+        live.busy = True
+        inbox, live.inbox = live.inbox, []
+        try:
+            return self._advance(live, inbox, now)
+        except Exception as error:  # noqa: BLE001  boundary: one bad run never stops the others
+            return self._broken(live, inbox, error, now)
+
+    def _advance(self, live: LiveRun, inbox: list[Any], now: datetime) -> Step:
+        before = live.run.phase
+        outcomes: list[Outcome] = []
+        if any(type(item) is Asked for item in inbox):
+            done, operations = self._one_by_one(live, inbox, now, outcomes)
+        else:
+            done, operations = advance(live.run, inbox, now), []
+        entry = None
+        if done.changes:
+            written = codec.encode_entry(done.changes, operations)
+            entry = HistoryRow(live.uid, live.n, now.timestamp(), written)
+            live.n += 1
+        row = codec.phase_row(live) if live.run.phase != before else None
+        return Step(live, entry, row, done.effects, outcomes)
+
+    def _one_by_one(
+        self, live: LiveRun, inbox: list[Any], now: datetime, outcomes: list[Outcome]
+    ) -> tuple[dag.Advance, list[dag.Operation]]:
+        """An operation may be refused, and then must leave no trace: each input is taken by itself."""
+        total = dag.Advance([], [])
+        operations = []
+        for item in inbox:
+            asked = item if isinstance(item, Asked) else None
+            try:
+                one = advance(live.run, [asked.operation if asked else item], now)
+            except UserError as error:
+                if asked is None:
+                    raise
+                outcomes.append((asked.answer, error))
+                continue
+            total.changes.extend(one.changes)
+            total.effects.extend(one.effects)
+            if asked:
+                operations.append(asked.operation)
+                outcomes.append((asked.answer, None))
+        return total, operations
+
+    def _broken(self, live: LiveRun, inbox: list[Any], error: Exception, now: datetime) -> Step:
+        log.error(
+            "run_broken",
+            workflow=live.name,
+            namespace=live.namespace,
+            error=str(error),
+            exc_info=error,
+        )
+        stops: list[dag.Effect] = [dag.StopTask(task.id) for task in _pending(live)]
+        answers = [(item.answer, error) for item in inbox if isinstance(item, Asked)]
+        row = codec.broken_row(live.uid, live.cron, f"{type(error).__name__}: {error}", now)
+        return Step(live, None, row, stops, answers, failed=True)
+
+    # --- durable, then effects ---
+
+    async def _commit(self, steps: list[Step]) -> None:
+        try:
+            await self._write(steps)
+        finally:
+            self._commits -= 1
+            self._ask_turn()
+        await self._after_commit(steps)
+
+    async def _write(self, steps: list[Step]) -> None:
+        entries = [step.entry for step in steps if step.entry is not None]
+        rows = [step.row for step in steps if step.row is not None]
+        if not entries and not rows:
+            return
+        try:
+            await self._write_until_durable(lambda tx: store.append(tx, entries, rows))
+        except StorageError as error:
+            if len(steps) > 1:
+                for step in steps:
+                    await self._write([step])
+                return
+            self._abandon(steps[0], error)
+
+    async def _write_until_durable(self, work: Callable[[Transaction], None]) -> None:
+        """Disk full or server away: what was decided stays decided, and is written as soon as that is possible."""
+        attempt = 0
+        while True:
+            try:
+                await self._database.write(work)
+            except ServiceError as error:
+                attempt += 1
+                if attempt == 1:
+                    log.error(
+                        "history_not_written",
+                        error=str(error),
+                        advice="runs go on once there is space",
+                    )
+                await self._clock.sleep(_AGAIN.delay(attempt))
+            else:
+                if attempt:
+                    log.info("history_written_again", attempts=attempt)
+                return
+
+    def _abandon(self, step: Step, error: StorageError) -> None:
+        """The database refuses this run's row: somebody else wrote it. Whoever did goes on with the run, not we."""
+        log.error("run_abandoned", workflow=step.live.name, error=str(error), exc_info=error)
+        step.effects.clear()
+        step.outcomes = [(answer, error) for answer, _ in step.outcomes]
+        self.forget(step.live.uid)
+
+    async def _after_commit(self, steps: list[Step]) -> None:
+        for step in steps:
+            live = step.live
+            for effect in step.effects:
+                await self._perform(live, effect)
+            for answer, error in step.outcomes:
+                _answer(answer, error)
+            live.busy = False
+            if step.row is not None and not step.row.live:
+                self._end(live, step.row)
+            elif not live.over:
+                self._changed(live)
+                if live.inbox:
+                    self._ask(live)
+
+    async def _perform(self, live: LiveRun, effect: dag.Effect) -> None:
+        if type(effect) is dag.StartTask:
+            await self._start(effect.task)
+        elif type(effect) is dag.WakeAt:
+            self._timers.wake(live.uid, effect.at)
+        elif type(effect) is dag.StopTask:
+            stopping = self._executor.stop(effect.id, timedelta(seconds=effect.grace_s))
+            self._tasks.start("stop", stopping)
+
+    async def _start(self, task: Task) -> None:
+        try:
+            await self._executor.start(task)
+        except Exception as error:  # noqa: BLE001  boundary: a backend's fault is the step's error, told in its message
+            log.warning("task_not_started", task=task.id, error=str(error))
+            self.report(
+                Report(task=task.id, state="error", at=self._clock.now(), message=str(error))
+            )
+
+    def _end(self, live: LiveRun, row: PhaseRow) -> None:
+        live.over = True
+        for item in live.inbox:
+            if isinstance(item, Asked):
+                _answer(item.answer, dag.OperationRefused(f"workflow {live.name} has ended"))
+        self._timers.forget(live.uid)
+        self._ended(live, row)
+        self.live.pop(live.uid, None)
+
+    # --- after a restart ---
+
+    async def adopt(self, runs: Iterable[LiveRun]) -> None:
+        """Runs that were alive before: ask the executor about their tasks, and let due timers fire."""
+        tasks: list[Task] = []
+        for live in runs:
+            self.live[live.uid] = live
+            tasks.extend(_pending(live))
+        await self._executor.adopt(tasks)
+        for uid in list(self.live):
+            self.tick(uid)
+
+
+def _pending(live: LiveRun) -> list[Task]:
+    return pending_tasks(live.run)
+
+
+def _answer(answer: "asyncio.Future[None]", error: BaseException | None) -> None:
+    if answer.done():
+        return
+    if error is None:
+        answer.set_result(None)
+    else:
+        answer.set_exception(error)
