@@ -1,0 +1,81 @@
+"""Artifacts in a directory of this machine: what steps hand to each other when no store is configured.
+
+```yaml
+artifacts:
+  - name: report
+    path: /tmp/report.txt
+    local: {key: default/my-workflow/report.tgz}
+```
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path, PurePosixPath
+
+from executor.ports import Artifact, ArtifactMissing, ExecutorError
+from executor.registry import artifacts
+
+_CHUNK_BYTES = 1 << 18
+
+
+@artifacts.register("local")
+class LocalStore:
+    """Files and directories below `root`, by `local.key`. Saving replaces; a reader never sees half of a file."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def load(self, artifact: Artifact, path: Path) -> None:
+        await asyncio.to_thread(_copy, self._found(artifact), path)
+
+    async def save(self, path: Path, artifact: Artifact) -> None:
+        await asyncio.to_thread(_replace, path, self._place(artifact))
+
+    async def delete(self, artifact: Artifact) -> None:
+        await asyncio.to_thread(_remove, self._place(artifact))
+
+    async def open_stream(self, artifact: Artifact) -> AsyncIterator[bytes]:
+        with self._found(artifact).open("rb") as file:
+            while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+                yield chunk
+
+    def _place(self, artifact: Artifact) -> Path:
+        key = PurePosixPath(artifact["local"]["key"])
+        if key.is_absolute() or ".." in key.parts or not key.parts:
+            raise ExecutorError(
+                f"artifact '{artifact.get('name')}': local.key '{key}' must be a relative path without '..'"
+            )
+        return self._root / key
+
+    def _found(self, artifact: Artifact) -> Path:
+        place = self._place(artifact)
+        if not place.exists():
+            name, key = artifact.get("name"), artifact["local"]["key"]
+            raise ArtifactMissing(f"artifact '{name}': there is nothing under local.key '{key}'")
+        return place
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def _replace(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(target.name + ".tmp")
+    _remove(fresh)
+    _copy(source, fresh)
+    if target.is_dir():
+        _remove(target)
+    os.replace(fresh, target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,260 @@
+"""Steps as processes of this machine: no cluster, no container runtime, no images.
+
+```yaml
+templates:
+  - name: hello
+    container: {image: "alpine", command: [echo], args: [hello]}   # runs the machine's own `echo`
+```
+
+The work is done by the runner (`executor/runner`), a small process of its own which outlives the engine. Limits kept:
+`memory` (RLIMIT_DATA of each process) and `ephemeral-storage` (the size of one file); `cpu` is not limited.
+"""
+
+import asyncio
+import shutil
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bireme.kit.clock import Clock
+from bireme.kit.errors import BiremeError
+from bireme.kit.supervise import TaskScope
+from executor import inputs, outputs
+from executor.commands import Commands, Start, step_environment
+from executor.link import Heard, Link
+from executor.model import Outputs, Report, Task
+from executor.places import Place
+from executor.ports import Secrets
+from executor.registry import backends
+from executor.stores import Stores
+from executor.tail import follow_files
+
+log = structlog.get_logger(__name__)
+
+DEADLINE = "Pod was active on the node longer than the specified deadline"
+_VIEWS = {
+    "namespaces": "declared absolute paths are private to each step (mount namespaces)",
+    "turns": "no private file systems on this machine (no user namespaces): steps that declare the"
+    " same absolute path run one after the other, and their files are moved afterwards",
+}
+
+
+@backends.register("process")
+class ProcessBackend:
+    """Runs tasks as local processes below `root`. At most `parallel` at once; the others wait in order."""
+
+    def __init__(
+        self,
+        root: Path,
+        clock: Clock,
+        *,
+        environment: Mapping[str, str],
+        secrets: Secrets | None = None,
+        parallel: int = 512,
+        view: str = "",
+    ) -> None:
+        self._root = root.resolve()
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._clock = clock
+        self._parallel = parallel
+        self._stores = Stores(self._root / "artifacts")
+        inherited = step_environment(environment)
+        self._commands = Commands(inherited, secrets)
+        self._hello = {"op": "hello", "env": inherited, "view": view}
+        self._scope = TaskScope("process-backend")
+        self._link = Link(self._root, self._hear, self._resume)
+        self._tasks: dict[str, Task] = {}
+        self._sent: dict[str, Start] = {}
+        self._queue: dict[str, Start] = {}
+        self._preparing: set[str] = set()
+        self._reports: deque[Report] = deque()
+        self._news = asyncio.Event()
+        self._stops: dict[str, dict[str, Any]] = {}
+        self._said_once: set[str] = set()
+
+    async def start(self, task: Task) -> None:
+        """Start the step, or find out what became of it: a step is never run twice."""
+        if task.id in self._tasks:
+            return
+        self._tasks[task.id] = task
+        place = Place(self._root, task.id)
+        if not inputs.has_any(task):
+            self._send(task, place)
+        else:
+            self._preparing.add(task.id)
+            self._scope.start(f"prepare {task.id}", self._prepare(task, place))
+
+    async def adopt(self, tasks: Collection[Task]) -> None:
+        """Starting is idempotent down to the step directory, so adopting is starting again."""
+        for task in tasks:
+            await self.start(task)
+
+    async def stop(self, task_id: str, grace: timedelta) -> None:
+        if task_id in self._queue or task_id in self._preparing:
+            self._queue.pop(task_id, None)
+            self._preparing.discard(task_id)
+            self._report(self._tasks.pop(task_id), "failed", "stopped before it was started")
+        elif task_id in self._sent:
+            message = {"op": "stop", "id": task_id, "grace_s": grace.total_seconds()}
+            self._stops[task_id] = message
+            self._link.say(message)
+
+    async def reports(self) -> AsyncIterator[Report]:
+        while True:
+            for report in await self.next_reports():
+                yield report
+
+    async def next_reports(self) -> list[Report]:
+        """All reports there are, waiting for the first: one turn of the loop for many steps."""
+        while not self._reports:
+            self._news.clear()
+            await self._news.wait()
+        batch = list(self._reports)
+        self._reports.clear()
+        return batch
+
+    async def logs(self, task_id: str, follow: bool) -> AsyncIterator[bytes]:
+        place = Place(self._root, task_id)
+        files = (place.stdout, place.log)
+        async for chunk in follow_files(
+            files, self._clock, lambda: follow and task_id in self._tasks
+        ):
+            yield chunk
+
+    async def forget(self, task_ids: Collection[str]) -> None:
+        for task_id in task_ids:
+            folder = Place(self._root, task_id).folder
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def close(self) -> None:
+        await self._link.close()
+        await self._scope.close()
+
+    def _send(self, task: Task, place: Place) -> None:
+        """To the runner, or into the queue when enough run."""
+        self._say_once("images_are_not_run", image=_image(task))
+        try:
+            message = self._commands.prepare(task, place)
+        except BiremeError as error:
+            self._end(task, "error", str(error))
+            return
+        if len(self._sent) < self._parallel:
+            self._sent[task.id] = message
+            self._link.say(message)
+        else:
+            self._queue[task.id] = message
+
+    async def _prepare(self, task: Task, place: Place) -> None:
+        try:
+            if not place.log.exists():
+                await inputs.load(task, place, self._stores)
+        except (BiremeError, OSError) as error:
+            if task.id in self._preparing:
+                self._end(task, "error", str(error))
+            return
+        if task.id in self._preparing:
+            self._preparing.discard(task.id)
+            self._send(task, place)
+
+    def _resume(self) -> list[Any]:
+        """Said on every new connection: who we are, every step whose end is not known, and what must stop."""
+        return [self._hello, *self._sent.values(), *self._stops.values()]
+
+    def _hear(self, batch: list[Heard]) -> None:
+        for heard in batch:
+            if heard.op == "view":
+                log.info("private_paths", how=_VIEWS.get(heard.kind, heard.kind))
+            elif (task := self._tasks.get(heard.id)) is None:
+                continue
+            elif heard.op == "started":
+                self._report(task, "started", at=heard.at)
+            elif heard.op == "ended" and heard.exit is not None and task.id in self._sent:
+                self._ended(task, heard.exit)
+        self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        while self._queue and len(self._sent) < self._parallel:
+            task_id, message = next(iter(self._queue.items()))
+            del self._queue[task_id]
+            self._sent[task_id] = message
+            self._link.say(message)
+
+    def _ended(self, task: Task, record: dict[str, Any]) -> None:
+        del self._sent[task.id]
+        self._stops.pop(task.id, None)
+        if outputs.has_any(task):
+            self._scope.start(f"collect {task.id}", self._collect(task, record))
+            return
+        code = record["code"]
+        found = None if code is None else Outputs(exit_code=str(code))
+        self._conclude(task, record, found, [])
+
+    async def _collect(self, task: Task, record: dict[str, Any]) -> None:
+        place = Place(self._root, task.id)
+        try:
+            found, problems = await outputs.collect(task, place, self._stores, record["code"])
+        except (BiremeError, OSError) as error:
+            found, problems = None, [f"the outputs could not be collected: {error}"]
+        self._conclude(task, record, found, problems)
+
+    def _conclude(
+        self,
+        task: Task,
+        record: dict[str, Any],
+        found: Outputs | None,
+        problems: list[str],
+    ) -> None:
+        """The one final report. A main command that failed says more than the outputs it therefore did not leave."""
+        code, at = record["code"], record["ended"]
+        if record["fault"] or code is None:
+            self._end(task, "error", record["fault"], at=at)
+        elif record["reason"] == "deadline":
+            self._end(task, "failed", DEADLINE, found, at=at)
+        elif code != 0:
+            self._end(task, "failed", f"main: Error (exit code {code})", found, at=at)
+        elif problems:
+            self._end(task, "error", "; ".join(problems), found, at=at)
+        else:
+            self._end(task, "succeeded", "", found, at=at)
+
+    def _end(
+        self,
+        task: Task,
+        state: Any,
+        message: str,
+        found: Outputs | None = None,
+        *,
+        at: float = 0.0,
+    ) -> None:
+        self._tasks.pop(task.id, None)
+        self._preparing.discard(task.id)
+        self._report(task, state, message, found, at=at)
+
+    def _report(
+        self,
+        task: Task,
+        state: Any,
+        message: str = "",
+        found: Outputs | None = None,
+        *,
+        at: float = 0.0,
+    ) -> None:
+        moment = datetime.fromtimestamp(at, UTC) if at else self._clock.now()
+        self._reports.append(
+            Report(task=task.id, state=state, at=moment, message=message, outputs=found)
+        )
+        self._news.set()
+
+    def _say_once(self, event: str, **keys: Any) -> None:
+        if event not in self._said_once:
+            self._said_once.add(event)
+            log.info(event, advice="commands run on this machine; images are not used", **keys)
+
+
+def _image(task: Task) -> str:
+    main = task.template.get("container") or task.template.get("script") or {}
+    return str(main.get("image", ""))

@@ -1,0 +1,104 @@
+"""Where a task's files lie: its step directory, and the mirror of the absolute paths it declares."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from executor.runner import files
+
+_SHOWN_AS_THEY_ARE = frozenset(
+    ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "sbin", "sys", "usr")
+)
+_SHOWN_THEMSELVES = frozenset(("home", "opt", "root", "run", "var"))
+
+
+class Place:
+    """The step directory of one task.
+
+    An absolute path of a template is *private*: it lies in the mirror below the step directory. Directories every
+    program needs (`/usr`, `/etc/ssl`, `/home`) are not hidden from it when they exist and are declared themselves.
+    """
+
+    def __init__(self, root: Path, task_id: str) -> None:
+        self.folder = root / "steps" / task_id
+
+    @property
+    def log(self) -> Path:
+        return self.folder / files.LOG
+
+    @property
+    def stdout(self) -> Path:
+        return self.folder / files.STDOUT
+
+    @property
+    def progress(self) -> Path:
+        return self.folder / files.PROGRESS
+
+    def private_paths(self, template: dict[str, Any]) -> list[str]:
+        """The declared absolute paths that must be the step's own, links in their parents resolved."""
+        inputs = {canonical(path) for path in input_paths(template) if path.startswith("/")}
+        outputs = {canonical(path) for path in output_paths(template) if path.startswith("/")}
+        return sorted(inputs | {path for path in outputs if self._is_private(path)})
+
+    def for_input(self, path: str, template: dict[str, Any]) -> Path:
+        """Where an input artifact is put: never on the machine's own file of that name."""
+        return (
+            self.mirrored(canonical(path))
+            if path.startswith("/")
+            else self._relative(path, template)
+        )
+
+    def of_output(self, path: str, template: dict[str, Any]) -> Path:
+        """Where the file a template declares as an output lies after the step."""
+        if not path.startswith("/"):
+            return self._relative(path, template)
+        real = canonical(path)
+        mirrored = self.mirrored(real)
+        return mirrored if self._is_private(real) or mirrored.exists() else Path(real)
+
+    def mirrored(self, real: str) -> Path:
+        return Path(f"{self.folder}/{files.VIEW}{real}")
+
+    def _relative(self, path: str, template: dict[str, Any]) -> Path:
+        cwd = _working_directory(template)
+        return Path(cwd, path) if cwd else self.folder / files.WORK / path
+
+    def _is_private(self, real: str) -> bool:
+        if (
+            real == "/"
+            or self.folder.is_relative_to(real)
+            or Path(real).is_relative_to(self.folder)
+        ):
+            return False
+        parts = real.strip("/").split("/")
+        if parts[0] in _SHOWN_AS_THEY_ARE:
+            return not os.path.exists(real)
+        return not (len(parts) == 1 and parts[0] in _SHOWN_THEMSELVES)
+
+
+def input_paths(template: dict[str, Any]) -> list[str]:
+    """The path of every input artifact, as written."""
+    artifacts = (template.get("inputs") or {}).get("artifacts") or ()
+    return [artifact["path"] for artifact in artifacts if artifact.get("path")]
+
+
+def output_paths(template: dict[str, Any]) -> list[str]:
+    """The path of every output artifact and of every output parameter read from a file, as written."""
+    outputs = template.get("outputs") or {}
+    paths = [artifact.get("path") for artifact in outputs.get("artifacts") or ()]
+    paths += [
+        (parameter.get("valueFrom") or {}).get("path")
+        for parameter in outputs.get("parameters") or ()
+    ]
+    return [path for path in paths if path]
+
+
+def canonical(path: str) -> str:
+    """The path without `..`, links in its parents resolved (`/bin/tool` is `/usr/bin/tool` on many machines)."""
+    whole = os.path.normpath(path)
+    return os.path.join(os.path.realpath(os.path.dirname(whole)), os.path.basename(whole))
+
+
+def _working_directory(template: dict[str, Any]) -> str:
+    main = template.get("container") or template.get("script") or {}
+    return str(main.get("workingDir") or "")

@@ -1,0 +1,248 @@
+"""The running steps: starting, watching, stopping, and writing down how each ended. Single-threaded."""
+
+import heapq
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+
+from executor.runner import files, journal, processes, serial, spawn
+from executor.runner.spawn import Message
+
+Tell = Callable[[Message], None]
+
+LOST = (
+    "the exit code was lost: the runner was killed, and the step ended before the next one looked"
+    " (its log is kept; run it again with a retryStrategy or a manual retry)"
+)
+_TERM_GRACE_S = 30.0
+
+
+class Step:
+    """One running step. `pidfd` is set for a process that is not our child."""
+
+    __slots__ = ("deadline", "folder", "message", "pid", "pidfd", "reason", "started", "task")
+
+    def __init__(self, task: str, folder: str, pid: int, started: float, deadline: float) -> None:
+        self.task = task
+        self.folder = folder
+        self.pid = pid
+        self.started = started
+        self.deadline = deadline
+        self.pidfd = -1
+        self.reason = ""
+        self.message: Message = {}
+
+
+class Steps:
+    """Every step of one data directory that runs. `tell` hands a message to the engines that listen."""
+
+    def __init__(self, root: str, poller: "select.epoll", tell: Tell) -> None:
+        self._root = root
+        self._poller = poller
+        self._tell = tell
+        self._journal = journal.Journal(root)
+        self._timers: list[tuple[float, str, int]] = []
+        self._unwritten: list[tuple[str, files.Record]] = []
+        self._turns = serial.Turns()
+        self.base_env: dict[str, str] = {}
+        self.running: dict[str, Step] = {}
+        self._by_pid: dict[int, Step] = {}
+        self.watched: dict[int, Step] = {}
+
+    def take_over(self) -> None:
+        """Find what a killed runner left: living processes are watched, the others have lost their exit code."""
+        for entry in self._journal.read():
+            folder = self._folder(entry.task)
+            if files.read_exit(folder) is not None or not os.path.isdir(folder):
+                continue
+            if processes.is_same(entry.pid, entry.written_s):
+                self._watch(Step(entry.task, folder, entry.pid, entry.started, entry.deadline))
+            else:
+                self._lose(entry.task, folder, entry.started)
+        self._compact()
+
+    def start(self, message: Message) -> None:
+        """Start the step unless it was started before; either way the engine is told what became of it."""
+        task = message["id"]
+        if step := self.running.get(task):
+            self._tell_started(step)
+            return
+        if self._turns.must_wait(message):
+            return
+        folder = self._folder(task)
+        try:
+            log = files.claim(folder)
+        except FileExistsError:
+            self._known(task, folder)
+        except OSError as error:
+            self._tell_ended(task, _fault(spawn.explain(message["argv"][0], error)))
+        else:
+            self._launch(message, folder, log)
+
+    def stop(self, task: str, grace_s: float, reason: str = "stopped") -> None:
+        """SIGTERM to the step's process group now, SIGKILL after the grace. Nothing for one that does not run."""
+        if message := self._turns.withdraw(task):
+            self._tell_ended(message["id"], {**_fault(""), "reason": reason, "code": 143})
+        elif step := self.running.get(task):
+            step.reason = step.reason or reason
+            _signal(step.pid, signal.SIGTERM if grace_s > 0 else signal.SIGKILL)
+            self._set_timer(grace_s, task, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Collect every child that ended."""
+        while self._by_pid:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            if step := self._by_pid.pop(pid, None):
+                self._ended(step, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+    def watched_ended(self, pidfd: int) -> None:
+        """A process that is not our child has ended."""
+        step = self.watched.pop(pidfd)
+        status = processes.exit_status(step.pid, pidfd)
+        self._poller.unregister(pidfd)
+        os.close(pidfd)
+        if status is None:
+            del self.running[step.task]
+            self._lose(step.task, step.folder, step.started)
+        else:
+            self._ended(step, status, 0.0, 0)
+
+    def next_timer(self) -> float | None:
+        """Seconds until `run_timers` has something to do."""
+        if self._unwritten:
+            return 1.0
+        return max(self._timers[0][0] - time.monotonic(), 0.0) if self._timers else None
+
+    def run_timers(self) -> None:
+        """Deadlines and the end of graces that are due; exit records that a full disk refused."""
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            _, task, number = heapq.heappop(self._timers)
+            step = self.running.get(task)
+            if step and number == signal.SIGKILL:
+                _signal(step.pid, number)
+            elif step:
+                self.stop(task, _TERM_GRACE_S, "deadline")
+        waiting, self._unwritten = self._unwritten, []
+        for folder, record in waiting:
+            self._write(folder, record)
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.running or self._unwritten)
+
+    def _folder(self, task: str) -> str:
+        return f"{self._root}/steps/{task}"
+
+    def _launch(self, message: Message, folder: str, log: int) -> None:
+        task = message["id"]
+        env = {**self.base_env, **message["env"], processes.MARK: task}
+        started = files.wall()
+        try:
+            self._turns.enter(message, folder)
+            pid = spawn.command(message, folder, env, log)
+        except (spawn.CannotStart, OSError) as error:
+            self._finish(task, folder, {**_fault(str(error)), "started": started}, message)
+            return
+        finally:
+            os.close(log)
+        deadline = message.get("deadline") or 0.0
+        self._journal.add(task, pid, deadline, started)
+        step = Step(task, folder, pid, started, deadline)
+        step.message = message if message.get("private") or message.get("limits") else {}
+        self._by_pid[pid] = step
+        self._run(step)
+        if self._journal.is_long:
+            self._compact()
+
+    def _run(self, step: Step) -> None:
+        self.running[step.task] = step
+        if step.deadline:
+            self._set_timer(step.deadline - files.wall(), step.task, signal.SIGTERM)
+        self._tell_started(step)
+
+    def _watch(self, step: Step) -> None:
+        try:
+            step.pidfd = os.pidfd_open(step.pid)
+        except ProcessLookupError:
+            self._lose(step.task, step.folder, step.started)
+            return
+        self.watched[step.pidfd] = step
+        self._poller.register(step.pidfd, select.EPOLLIN)
+        self._run(step)
+
+    def _known(self, task: str, folder: str) -> None:
+        """The step was claimed before and does not run under our eyes."""
+        if record := files.read_exit(folder):
+            self._tell_ended(task, record)
+        elif pid := processes.find_marked().get(task):
+            self._watch(Step(task, folder, pid, files.wall(), 0.0))
+        else:
+            self._lose(task, folder, files.wall())
+
+    def _lose(self, task: str, folder: str, started: float) -> None:
+        self._finish(task, folder, {**_fault(LOST), "started": started}, {})
+
+    def _ended(self, step: Step, status: int, cpu_s: float, rss_bytes: int) -> None:
+        """What the step left in its process group ends with it, as everything in a container does."""
+        _signal(step.pid, signal.SIGKILL)
+        del self.running[step.task]
+        code = os.waitstatus_to_exitcode(status)
+        record = {
+            "code": code if code >= 0 else 128 - code,
+            "started": step.started,
+            "ended": files.wall(),
+            "reason": step.reason,
+            "fault": files.read_fault(step.folder) if step.message else "",
+            "cpu_s": round(cpu_s, 6),
+            "rss_bytes": rss_bytes,
+        }
+        self._finish(step.task, step.folder, record, step.message)
+
+    def _finish(self, task: str, folder: str, record: files.Record, message: Message) -> None:
+        ready = self._turns.leave(message, folder)
+        self._write(folder, record)
+        self._tell_ended(task, record)
+        for waiting in ready:
+            self.start(waiting)
+
+    def _write(self, folder: str, record: files.Record) -> None:
+        try:
+            files.write_exit(folder, record)
+        except FileNotFoundError:
+            return  # the run was deleted meanwhile
+        except OSError:
+            self._unwritten.append(
+                (folder, record)
+            )  # the disk is full: kept here until there is room
+
+    def _compact(self) -> None:
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._journal.rewrite(
+            journal.Entry(step.task, step.pid, now, step.deadline, step.started)
+            for step in self.running.values()
+        )
+
+    def _set_timer(self, in_s: float, task: str, number: int) -> None:
+        heapq.heappush(self._timers, (time.monotonic() + max(in_s, 0.0), task, number))
+
+    def _tell_started(self, step: Step) -> None:
+        self._tell({"op": "started", "id": step.task, "at": step.started})
+
+    def _tell_ended(self, task: str, record: files.Record) -> None:
+        self._tell({"op": "ended", "id": task, "exit": record})
+
+
+def _fault(text: str) -> files.Record:
+    now = files.wall()
+    return {"code": None, "started": now, "ended": now, "reason": "", "fault": text}
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
