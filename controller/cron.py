@@ -4,7 +4,7 @@ The deck applies and removes manifests and keeps `run` going. What is remembered
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -140,7 +140,7 @@ class CronBank:
         wanted.sort(key=lambda entry: (entry.namespace, entry.name))
         return [await self.get(entry.namespace, entry.name) for entry in wanted]
 
-    def preview(self, namespace: str, name: str, count: int = 5) -> list[datetime]:
+    def preview(self, namespace: str, name: str, count: int = 5) -> Sequence[datetime]:
         """The next `count` moments at which it will fire."""
         entry = self._entry(namespace, name)
         return schedule.next_times(entry.table, self._clock.now(), count)
@@ -185,12 +185,12 @@ class CronBank:
             self._ended.add(live.cron)
             self._news.set()
 
-    async def _guarded(self, key: str, work: "Callable[[Entry], object]") -> None:
+    async def _guarded(self, key: str, work: Callable[[Entry], Awaitable[None]]) -> None:
         entry = self._entries.get(key)
         if entry is None:
             return
         try:
-            await work(entry)  # type: ignore[misc]
+            await work(entry)
         except ServiceError as error:
             log.error("cron_delayed", cron=key, error=str(error), retry_s=RETRY_S)
             self._timers.wake(key, _in(self._clock.now(), RETRY_S))

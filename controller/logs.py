@@ -1,7 +1,7 @@
 """What the steps of a workflow print: one step's output, or that of all, as they come."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,12 +29,12 @@ class Workflows(Protocol):
     """Where the workflow is asked for."""
 
     async def get(self, namespace: str, name: str) -> Json: ...
-    def watch(self, query: ListQuery, *, initial: bool = True) -> AsyncIterator[Change]: ...
+    def watch(self, query: ListQuery, *, initial: bool = True) -> AsyncGenerator[Change, None]: ...
 
 
 async def of_workflow(
     workflows: Workflows, executor: Executor, key: tuple[str, str], *, node: str, follow: bool
-) -> AsyncIterator[Chunk]:
+) -> AsyncGenerator[Chunk, None]:
     """Output of the steps of workflow `key`; with `follow` until it has ended. Raises BadOption for an unknown node."""
     found = await workflows.get(*key)
     if node and not pods(found, node) and not follow:
@@ -53,7 +53,7 @@ async def of_workflow(
 
 async def _followed(
     workflows: Workflows, executor: Executor, key: tuple[str, str], node: str
-) -> AsyncIterator[Chunk]:
+) -> AsyncGenerator[Chunk, None]:
     """One pump per step as it starts, all into one queue; ends when the workflow and every pump has."""
     queue: asyncio.Queue[Chunk | None] = asyncio.Queue(maxsize=1000)
     scope = TaskScope("controller.logs")
@@ -66,7 +66,7 @@ async def _followed(
     async def follow() -> None:
         pumps = {}
         query = ListQuery(namespace=key[0], name=key[1])
-        async with aclosing(workflows.watch(query)) as changes:  # type: ignore[type-var]
+        async with aclosing(workflows.watch(query)) as changes:
             async for change in changes:
                 for pod in pods(change.object, node):
                     if pod["id"] not in pumps:
@@ -84,7 +84,9 @@ async def _followed(
         await scope.close()
 
 
-async def _output(executor: Executor, found: Json, pod: Json, follow: bool) -> AsyncIterator[Chunk]:
+async def _output(
+    executor: Executor, found: Json, pod: Json, follow: bool
+) -> AsyncGenerator[Chunk, None]:
     async for data in executor.logs(task_id(found, pod), follow):
         yield Chunk(pod["id"], pod["name"], data)
 

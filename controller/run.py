@@ -4,7 +4,7 @@ and the command line, and keeps `run` going.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -181,6 +181,15 @@ class Controller:
 
     # --- questions and wishes ---
 
+    @property
+    def live_count(self) -> int:
+        """How many workflows have not ended."""
+        return len(self._steps.live)
+
+    def live_run(self, uid: str) -> LiveRun:
+        """A run in memory, to look at. Raises KeyError when it is not alive."""
+        return self._steps.live[uid]
+
     async def get(self, namespace: str, name: str) -> Json:
         """The whole Workflow as Argo's object. Raises WorkflowNotFound."""
         return await self.reading.get(namespace, name)
@@ -189,13 +198,15 @@ class Controller:
         """A page of workflows, without nodes."""
         return await self.reading.list(query)
 
-    def watch(self, query: listing.ListQuery, *, initial: bool = True) -> AsyncIterator[Change]:
+    def watch(
+        self, query: listing.ListQuery, *, initial: bool = True
+    ) -> AsyncGenerator[Change, None]:
         """ADDED, MODIFIED and DELETED with the whole object, until the caller stops."""
         return self.reading.watch(query, initial=initial)
 
     def logs(
         self, namespace: str, name: str, *, node: str = "", follow: bool = False
-    ) -> AsyncIterator[logs.Chunk]:
+    ) -> AsyncGenerator[logs.Chunk, None]:
         """Output of the workflow's steps (or of the one `node`, by id or name) as it came."""
         return logs.of_workflow(self, self._executor, (namespace, name), node=node, follow=follow)
 
@@ -252,7 +263,7 @@ class Controller:
         self._admit()
         return len(begun)
 
-    async def _revive(self, row: RunRow, entries: list[bytes]) -> LiveRun | None:
+    async def _revive(self, row: RunRow, entries: Sequence[bytes]) -> LiveRun | None:
         try:
             live = self._nursery.revive(store.definition_of(row), row.uid, born_at(row))
             live.n = codec.replay(live.run, entries)

@@ -203,7 +203,7 @@ class Steps:
             exc_info=error,
         )
         stops: list[dag.Effect] = [dag.StopTask(task.id) for task in _pending(live)]
-        answers = [(item.answer, error) for item in inbox if isinstance(item, Asked)]
+        answers: list[Outcome] = [(item.answer, error) for item in inbox if isinstance(item, Asked)]
         row = codec.broken_row(live.uid, live.cron, f"{type(error).__name__}: {error}", now)
         return Step(live, None, row, stops, answers, failed=True)
 
