@@ -74,7 +74,7 @@ class Commands:
         if not argv:
             raise CannotRun(_no_command(task, main))
         if script:
-            argv.append(f"{place.folder}/{files.SCRIPT}")
+            argv.append(f"{place.folder}{files.SCRIPT}")
         private = place.private_paths(task.template)
         cwd = str(main.get("workingDir") or "")
         argv[0] = self._program(task, main, argv[0], full["PATH"], private)

@@ -126,12 +126,12 @@ async def _save(
     if kind == "none":
         await store.save(source, whole)
         return whole
-    packed = place.folder / f"packed-{artifact['name']}{archives.suffix(kind)}"
+    packed = place.beside(f".{artifact['name']}{archives.suffix(kind)}")
     try:
         await asyncio.to_thread(archives.pack, source, packed, kind, artifact)
         await store.save(packed, whole)
     finally:
-        packed.unlink(missing_ok=True)
+        await asyncio.to_thread(packed.unlink, missing_ok=True)
     return whole
 
 
@@ -145,12 +145,16 @@ def _written(path: str, place: Place, task: Task) -> Path:
 async def _save_log(task: Task, place: Place, known: Stores) -> Artifact:
     key = f"{task.namespace}/{task.workflow}/{task.node}/main.log"
     whole: Artifact = {"name": "main-logs", "archive": {"none": {}}, "local": {"key": key}}
-    source = place.log
-    if task.capture_result:
-        source = place.folder / "main.log"
-        with source.open("wb") as target:
-            for part in (place.stdout, place.log):
-                with part.open("rb") as stream:
-                    shutil.copyfileobj(stream, target)
+    source = await asyncio.to_thread(_whole_log, place) if task.capture_result else place.log
     await known.of(whole, "archiveLogs").save(source, whole)
+    return whole
+
+
+def _whole_log(place: Place) -> Path:
+    """Standard output and error in one file, where they were kept apart to capture the result."""
+    whole = place.beside(".main-log")
+    with whole.open("wb") as target:
+        for part in (place.stdout, place.log):
+            with part.open("rb") as stream:
+                shutil.copyfileobj(stream, target)
     return whole

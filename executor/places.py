@@ -13,7 +13,7 @@ _SHOWN_THEMSELVES = frozenset(("home", "opt", "root", "run", "var"))
 
 
 class Place:
-    """The step directory of one task.
+    """The directory of one task's step, and the files beside it.
 
     An absolute path of a template is *private*: it lies in the mirror below the step directory. Directories every
     program needs (`/usr`, `/etc/ssl`, `/home`) are not hidden from it when they exist and are declared themselves.
@@ -24,15 +24,15 @@ class Place:
 
     @property
     def log(self) -> Path:
-        return self.folder / files.LOG
+        return self.beside(files.LOG)
 
     @property
     def stdout(self) -> Path:
-        return self.folder / files.STDOUT
+        return self.beside(files.STDOUT)
 
     @property
     def progress(self) -> Path:
-        return self.folder / files.PROGRESS
+        return self.beside(files.PROGRESS)
 
     def private_paths(self, template: dict[str, Any]) -> list[str]:
         """The declared absolute paths that must be the step's own, links in their parents resolved."""
@@ -57,11 +57,19 @@ class Place:
         return mirrored if self._is_private(real) or mirrored.exists() else Path(real)
 
     def mirrored(self, real: str) -> Path:
-        return Path(f"{self.folder}/{files.VIEW}{real}")
+        return Path(f"{self.folder}{files.VIEW}{real}")
+
+    def everything(self) -> list[Path]:
+        """All that is kept of the step."""
+        return [self.folder, *(self.beside(name) for name in files.ALL)]
+
+    def beside(self, name: str) -> Path:
+        """A file of ours about the step; the step's own directory holds none."""
+        return Path(f"{self.folder}{name}")
 
     def _relative(self, path: str, template: dict[str, Any]) -> Path:
         cwd = _working_directory(template)
-        return Path(cwd, path) if cwd else self.folder / files.WORK / path
+        return Path(cwd, path) if cwd else self.folder / path
 
     def _is_private(self, real: str) -> bool:
         if (

@@ -14,6 +14,7 @@ import asyncio
 import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -127,8 +128,7 @@ class ProcessBackend:
 
     async def forget(self, task_ids: Collection[str]) -> None:
         for task_id in task_ids:
-            folder = Place(self._root, task_id).folder
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(_remove, Place(self._root, task_id))
 
     async def close(self) -> None:
         await self._link.close()
@@ -253,6 +253,16 @@ class ProcessBackend:
         if event not in self._said_once:
             self._said_once.add(event)
             log.info(event, advice="commands run on this machine; images are not used", **keys)
+
+
+def _remove(place: Place) -> None:
+    for path in place.everything():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        place.folder.parent.rmdir()  # the run's own directory, once its last step is gone
 
 
 def _image(task: Task) -> str:

@@ -1,7 +1,8 @@
-"""What lies in a step's directory, and how it is written so that `kill -9` at any moment leaves no doubt.
+"""What lies beside a step's directory, and how it is written so that `kill -9` at any moment leaves no doubt.
 
-`log` exists: the step was claimed and is never started again. `exit` exists: it has ended, the record says how.
-Between the two it runs, or its runner was killed.
+`steps/<run>/<node>/` is the step's own: its working directory, in which we keep nothing. Beside it lie `<node>.log`:
+the step was claimed and is never started again; `<node>.exit`: it has ended, the record says how. Between the two it
+runs, or its runner was killed. One directory per step is made, not two: making one is a tenth of a no-op step.
 """
 
 import json
@@ -9,14 +10,14 @@ import os
 import time
 from typing import Any
 
-LOG = "log"
-STDOUT = "stdout"
-EXIT = "exit"
-WORK = "work"
-VIEW = "fs"
-FAULT = "fault"
-SCRIPT = "script"
-PROGRESS = "progress"
+LOG = ".log"
+STDOUT = ".stdout"
+EXIT = ".exit"
+VIEW = ".fs"
+FAULT = ".fault"
+SCRIPT = ".script"
+PROGRESS = ".progress"
+ALL = (LOG, STDOUT, EXIT, EXIT + ".tmp", VIEW, FAULT, SCRIPT, PROGRESS, ".main-log")
 
 Record = dict[str, Any]
 """The exit record: `code`, `started`, `ended`, `reason` (`deadline`, `stopped`), `fault`, `cpu_s`, `rss_bytes`."""
@@ -36,7 +37,7 @@ def claim(folder: str) -> int:
     except FileNotFoundError:
         os.makedirs(folder, exist_ok=True)
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-    return os.open(f"{folder}/{LOG}", flags, 0o644)
+    return os.open(folder + LOG, flags, 0o644)
 
 
 def write_whole(path: str, content: bytes, mode: int = 0o644) -> None:
@@ -53,22 +54,22 @@ def write_whole(path: str, content: bytes, mode: int = 0o644) -> None:
 def read_exit(folder: str) -> Record | None:
     """How the step ended, or None while it has not."""
     try:
-        with open(f"{folder}/{EXIT}", "rb") as file:
+        with open(folder + EXIT, "rb") as file:
             record: Record = json.loads(file.read())
     except (FileNotFoundError, ValueError):
         return None
     return record
 
 
-def write_exit(folder: str, record: Record) -> None:
-    """The step has ended for good. Raises FileNotFoundError when its directory is gone."""
-    write_whole(f"{folder}/{EXIT}", json.dumps(record).encode())
+def write_exit(folder: str, record: str) -> None:
+    """The step has ended for good. Raises FileNotFoundError when its run was deleted."""
+    write_whole(folder + EXIT, record.encode())
 
 
 def read_fault(folder: str) -> str:
     """Why the command could not be started, as its own forked child put it; empty when it was started."""
     try:
-        with open(f"{folder}/{FAULT}", encoding="utf-8") as file:
+        with open(folder + FAULT, encoding="utf-8") as file:
             return file.read()
     except FileNotFoundError:
         return ""

@@ -145,13 +145,12 @@ class Runner:
         """How this machine keeps declared paths apart; tried once."""
         if not self._view:
             self._view = "namespaces" if view.is_possible(self._root) else "turns"
-            self._tell({"op": "view", "kind": self._view})
+            self._tell(f'{{"op":"view","kind":"{self._view}"}}\n')
         return self._view
 
-    def _tell(self, message: dict[str, Any]) -> None:
-        line = json.dumps(message).encode() + b"\n"
+    def _tell(self, line: str) -> None:
         for connection in self._connections.values():
-            connection.out += line
+            connection.out += line.encode()
 
     def _flush(self, fd: int, connection: Connection) -> None:
         if not connection.out:

@@ -48,7 +48,7 @@ class Turns:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if os.path.lexists(path):
                 os.rename(path, path + _ASIDE)
-            mirrored = f"{folder}/{files.VIEW}{path}"
+            mirrored = folder + files.VIEW + path
             if os.path.lexists(mirrored):
                 shutil.move(mirrored, path)
 
@@ -58,7 +58,7 @@ class Turns:
             return []
         for path in message["private"]:
             if os.path.lexists(path):
-                mirrored = f"{folder}/{files.VIEW}{path}"
+                mirrored = folder + files.VIEW + path
                 os.makedirs(os.path.dirname(mirrored), exist_ok=True)
                 shutil.move(path, mirrored)
             if os.path.lexists(path + _ASIDE):

@@ -5,7 +5,6 @@ A fork is needed for what posix_spawn cannot do: resource limits and a private v
 
 import os
 import signal
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 from executor.runner import files
@@ -84,7 +83,7 @@ def _child(
         os.execve(message["argv"][0], message["argv"], env)
     except OSError as error:
         files.write_whole(
-            f"{folder}/{files.FAULT}", explain(message["argv"][0], error).encode("utf-8", "replace")
+            folder + files.FAULT, explain(message["argv"][0], error).encode("utf-8", "replace")
         )
     finally:
         os._exit(127)
@@ -102,36 +101,27 @@ def _limit(limits: dict[str, int]) -> None:
 
 
 def _working_directory(message: Message, folder: str) -> str:
-    """The manifest's workingDir, else a directory of the step's own."""
+    """The manifest's workingDir, else the directory of the step."""
     if cwd := message.get("cwd"):
         if not os.path.isdir(cwd) and not message.get("private"):
             raise CannotStart(
                 f"workingDir '{cwd}' does not exist on this machine: create it, or leave workingDir out"
             )
         return str(cwd)
-    cwd = f"{folder}/{files.WORK}"
-    _ignoring(FileExistsError, lambda: os.mkdir(cwd))
-    return cwd
+    return folder
 
 
 def _write_files(message: Message, folder: str) -> None:
     for name, text in (message.get("files") or {}).items():
-        files.write_whole(f"{folder}/{name}", text.encode("utf-8", "surrogatepass"), 0o755)
+        files.write_whole(folder + name, text.encode("utf-8", "surrogatepass"), 0o755)
 
 
 def _open_stdout(folder: str) -> int:
     flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-    return os.open(f"{folder}/{files.STDOUT}", flags, 0o644)
+    return os.open(folder + files.STDOUT, flags, 0o644)
 
 
 def _null() -> int:
     if not _NULL:
         _NULL.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     return _NULL[0]
-
-
-def _ignoring(kind: type[OSError], act: Callable[[], object]) -> None:
-    try:
-        act()
-    except kind:
-        return

@@ -1,6 +1,7 @@
 """The running steps: starting, watching, stopping, and writing down how each ended. Single-threaded."""
 
 import heapq
+import json
 import os
 import select
 import signal
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from executor.runner import files, journal, processes, serial, spawn
 from executor.runner.spawn import Message
 
-Tell = Callable[[Message], None]
+Tell = Callable[[str], None]
 
 LOST = (
     "the exit code was lost: the runner was killed, and the step ended before the next one looked"
@@ -44,7 +45,7 @@ class Steps:
         self._tell = tell
         self._journal = journal.Journal(root)
         self._timers: list[tuple[float, str, int]] = []
-        self._unwritten: list[tuple[str, files.Record]] = []
+        self._unwritten: list[tuple[str, str]] = []
         self._turns = serial.Turns()
         self.base_env: dict[str, str] = {}
         self.running: dict[str, Step] = {}
@@ -77,14 +78,15 @@ class Steps:
         except FileExistsError:
             self._known(task, folder)
         except OSError as error:
-            self._tell_ended(task, _fault(spawn.explain(message["argv"][0], error)))
+            self._tell_ended(task, json.dumps(_fault(spawn.explain(message["argv"][0], error))))
         else:
             self._launch(message, folder, log)
 
     def stop(self, task: str, grace_s: float, reason: str = "stopped") -> None:
         """SIGTERM to the step's process group now, SIGKILL after the grace. Nothing for one that does not run."""
         if message := self._turns.withdraw(task):
-            self._tell_ended(message["id"], {**_fault(""), "reason": reason, "code": 143})
+            record = {**_fault(""), "reason": reason, "code": 143}
+            self._tell_ended(message["id"], json.dumps(record))
         elif step := self.running.get(task):
             step.reason = step.reason or reason
             _signal(step.pid, signal.SIGTERM if grace_s > 0 else signal.SIGKILL)
@@ -177,7 +179,7 @@ class Steps:
     def _known(self, task: str, folder: str) -> None:
         """The step was claimed before and does not run under our eyes."""
         if record := files.read_exit(folder):
-            self._tell_ended(task, record)
+            self._tell_ended(task, json.dumps(record))
         elif pid := processes.find_marked().get(task):
             self._watch(Step(task, folder, pid, files.wall(), 0.0))
         else:
@@ -204,12 +206,13 @@ class Steps:
 
     def _finish(self, task: str, folder: str, record: files.Record, message: Message) -> None:
         ready = self._turns.leave(message, folder)
-        self._write(folder, record)
-        self._tell_ended(task, record)
+        text = json.dumps(record)
+        self._write(folder, text)
+        self._tell_ended(task, text)
         for waiting in ready:
             self.start(waiting)
 
-    def _write(self, folder: str, record: files.Record) -> None:
+    def _write(self, folder: str, record: str) -> None:
         try:
             files.write_exit(folder, record)
         except FileNotFoundError:
@@ -230,10 +233,10 @@ class Steps:
         heapq.heappush(self._timers, (time.monotonic() + max(in_s, 0.0), task, number))
 
     def _tell_started(self, step: Step) -> None:
-        self._tell({"op": "started", "id": step.task, "at": step.started})
+        self._tell(f'{{"op":"started","id":{json.dumps(step.task)},"at":{step.started:.6f}}}\n')
 
-    def _tell_ended(self, task: str, record: files.Record) -> None:
-        self._tell({"op": "ended", "id": task, "exit": record})
+    def _tell_ended(self, task: str, record: str) -> None:
+        self._tell(f'{{"op":"ended","id":{json.dumps(task)},"exit":{record}}}\n')
 
 
 def _fault(text: str) -> files.Record:

@@ -1,9 +1,9 @@
 """A private view of the file system: the paths a step declares are its own, all else is the machine's.
 
-The step's directory holds a mirror (`fs/tmp/out.txt` stands for `/tmp/out.txt`). In a mount namespace the mirror of
-each directory that holds a declared path is mounted over the original, with the original's other entries bound into
-it. So two steps that write `/tmp/out.txt` never meet, files other people put in `/tmp` stay visible, and the outputs
-lie in the step's directory when it has ended. Runs in a forked child; needs root or user namespaces.
+Beside the step's directory lies a mirror (`<node>.fs/tmp/out.txt` stands for `/tmp/out.txt`). In a mount namespace the
+mirror of each directory that holds a declared path is mounted over the original, with the original's other entries
+bound into it. So two steps that write `/tmp/out.txt` never meet, files other people put in `/tmp` stay visible, and the
+outputs lie with the step when it has ended. Runs in a forked child; needs root or user namespaces.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ Tree = dict[str, Any]
 def enter(folder: str, paths: list[str]) -> None:
     """From here on this process sees its own `paths`. Raises OSError naming what could not be mounted."""
     unshare()
-    mirror = f"{folder}/{files.VIEW}"
+    mirror = folder + files.VIEW
     tree = tree_of(paths)
     for place in mount_points(tree, ""):
         _fill(place or "/", mirror + place, _under(tree, place))
