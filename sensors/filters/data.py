@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from bireme.lang import gotemplate, regex
 from bireme.lang.errors import LangError
 from sensors import scalars
 from sensors.combine import entries
@@ -89,7 +90,7 @@ class _Entry:
             raise BadSensor("no values specified")
         if not config.template:
             return found
-        return scalars.Text(scalars.render(config.template, found.text))
+        return scalars.Text(_render(config.template, found.text))
 
     def _any(self, found: scalars.Datum) -> bool:
         return any(self._test(index)(found) for index in range(len(self.values)))
@@ -98,6 +99,14 @@ class _Entry:
         if index == len(self.tests):
             self.tests.append(_test(self.config, self.values[index]))
         return self.tests[index]
+
+
+def _render(template: str, text: str) -> str:
+    """A template over the datum's text. Raises BadSensor when nothing comes out."""
+    output = gotemplate.render(template, {"Input": text})
+    if output in ("", "<no value>"):
+        raise BadSensor(f"template evaluated to empty string or no value: {template}")
+    return output
 
 
 def _test(config: Config, value: str) -> Test:
@@ -127,11 +136,11 @@ def _number(comparator: str, value: str) -> Test:
 
 
 def _string(comparator: str, value: str) -> Test:
-    pattern = scalars.pattern(value)
+    regex.compile(value)
     if comparator in ("", "="):
-        return lambda found: pattern.search(_text(found)) is not None
+        return lambda found: regex.search(value, _text(found))
     if comparator == "!=":
-        return lambda found: pattern.search(_text(found)) is None
+        return lambda found: not regex.search(value, _text(found))
     return _never
 
 
