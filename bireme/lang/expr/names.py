@@ -1,0 +1,59 @@
+"""Which variables an expression needs before it can be evaluated."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from bireme.lang.expr import nodes
+
+
+def required(tree: nodes.Node) -> frozenset[str]:
+    """Dotted paths, each with its parents. Where `??` or `?.` guards a path, only its first name is needed."""
+    return frozenset(_needs(tree, False))
+
+
+def _needs(tree: nodes.Node, guarded: bool) -> Iterator[str]:
+    path = _path(tree)
+    if path:
+        upto = 1 if guarded or _optional(tree) else len(path)
+        for size in range(1, upto + 1):
+            yield ".".join(path[:size])
+        return
+    if isinstance(tree, nodes.Binary) and tree.op == "??":
+        yield from _needs(tree.left, True)
+        yield from _needs(tree.right, guarded)
+        return
+    for child in _children(tree):
+        yield from _needs(child, guarded)
+
+
+def _path(tree: nodes.Node) -> tuple[str, ...]:
+    """`a.b['c']` as its names; empty when the tree is anything else."""
+    if isinstance(tree, nodes.Name):
+        return (tree.name,)
+    if isinstance(tree, nodes.Chain):
+        return _path(tree.value)
+    if isinstance(tree, nodes.Member) and isinstance(tree.key, nodes.Constant):
+        before = _path(tree.target)
+        if before and isinstance(tree.key.value, str):
+            return (*before, tree.key.value)
+    return ()
+
+
+def _optional(tree: nodes.Node) -> bool:
+    if isinstance(tree, nodes.Chain):
+        return True
+    return isinstance(tree, nodes.Member) and (tree.optional or _optional(tree.target))
+
+
+def _children(value: Any) -> Iterator[nodes.Node]:
+    for field in fields(value):
+        yield from _inside(getattr(value, field.name))
+
+
+def _inside(value: Any) -> Iterator[nodes.Node]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _inside(item)
+    elif hasattr(value, "at"):
+        yield value
