@@ -62,9 +62,13 @@ class HttpServers(Protocol):
     """HTTP listeners shared by the webhook kinds: several routes may live on one port."""
 
     async def route(
-        self, *, host: str, port: int, path: str, method: str, handler: Any, tls: Any = None
+        self, *, port: int, path: str, handler: Any, owner: str, host: str = "", tls: Any = None
     ) -> Callable[[], Awaitable[None]]:
-        """Serve `handler` there; returns what takes the route away again. Raises BadSourceConfig on a clash."""
+        """Serve `handler` there, whatever the method; returns what takes the route away again.
+
+        `owner` is named in the error of whoever wants the same place later. Raises BadSourceConfig on a clash of
+        path or of TLS, ServiceError when the port cannot be had.
+        """
         ...
 
 

@@ -1,0 +1,35 @@
+"""`filter.expression` of an event source: decides on the payload whether an event is accepted. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from bireme.lang import environment, expr
+from bireme.lang.errors import LangError
+
+
+class PayloadFilter:
+    """One expression, compiled once."""
+
+    def __init__(self, expression: str) -> None:
+        self._expression = expr.compile(expression)
+        self._functions = environment.functions()
+
+    def accepts(self, payload: bytes) -> bool:
+        """Raises LangError when the expression cannot be evaluated on this payload or does not say true or false."""
+        verdict = self._expression.evaluate({**names(payload), **self._functions})
+        if not isinstance(verdict, bool):
+            raise LangError(f"the filter's result is {verdict!r}, expected true or false")
+        return verdict
+
+
+def names(payload: bytes) -> dict[str, Any]:
+    """What an expression can name: the payload's members, dotted keys as objects, `-` as `_` in names of the top."""
+    try:
+        members = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise LangError(f"the payload is not JSON: {error}") from error
+    if not isinstance(members, Mapping):
+        raise LangError("the payload is not a JSON object, so that it has no names")
+    return environment.expand_dotted({key.replace("-", "_"): members[key] for key in members})

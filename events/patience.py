@@ -1,0 +1,30 @@
+"""Publishing for sources whose sender cannot be told to come again."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from bireme.kit.backoff import Backoff
+from bireme.kit.clock import Clock
+from bireme.kit.errors import ServiceError
+from events.model import Event
+from events.ports import NewEvent, Publish
+
+log = structlog.get_logger(__name__)
+
+_BACKOFF = Backoff(base_s=0.1, factor=2, cap_s=10)
+
+
+async def publish_until_durable(
+    publish: Publish, events: Sequence[NewEvent], clock: Clock
+) -> Sequence[Event]:
+    """Publish, again and again while the store is away; other errors pass. Says so once per outage."""
+    attempt = 0
+    while True:
+        try:
+            return await publish(events)
+        except ServiceError as error:
+            attempt += 1
+            if attempt == 1:
+                log.warning("publish_waits_for_the_store", events=len(events), error=str(error))
+            await clock.sleep(_BACKOFF.delay(attempt))
