@@ -74,7 +74,7 @@ class Commands:
         if not argv:
             raise CannotRun(_no_command(task, main))
         if script:
-            argv.append(f"{place.folder}{files.SCRIPT}")
+            argv.append(place.prefix + files.SCRIPT)
         private = place.private_paths(task.template)
         cwd = str(main.get("workingDir") or "")
         argv[0] = self._program(task, main, argv[0], full["PATH"], private)
@@ -98,7 +98,7 @@ class Commands:
             "ARGO_WORKFLOW_UID": task.run,
             "ARGO_INCLUDE_SCRIPT_OUTPUT": "true" if task.capture_result else "false",
             "ARGO_DEADLINE": deadline or "0001-01-01T00:00:00Z",
-            "ARGO_PROGRESS_FILE": str(place.progress),
+            "ARGO_PROGRESS_FILE": place.prefix + files.PROGRESS,
         }
         if main.get("envFrom"):
             raise CannotRun(

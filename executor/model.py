@@ -5,6 +5,9 @@ from typing import Any, Literal
 
 import msgspec
 
+DEADLINE_EXCEEDED = "Pod was active on the node longer than the specified deadline"
+"""The message of a step that was stopped at its deadline, as Kubernetes words it."""
+
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One step to run, all tags substituted. `id` is unique over runs and attempts: `<run uid>/<node id>`.

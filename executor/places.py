@@ -20,7 +20,11 @@ class Place:
     """
 
     def __init__(self, root: Path, task_id: str) -> None:
-        self.folder = root / "steps" / task_id
+        self.prefix = f"{root}/steps/{task_id}"
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.prefix)
 
     @property
     def log(self) -> Path:
@@ -57,7 +61,7 @@ class Place:
         return mirrored if self._is_private(real) or mirrored.exists() else Path(real)
 
     def mirrored(self, real: str) -> Path:
-        return Path(f"{self.folder}{files.VIEW}{real}")
+        return Path(self.prefix + files.VIEW + real)
 
     def everything(self) -> list[Path]:
         """All that is kept of the step."""
@@ -65,7 +69,7 @@ class Place:
 
     def beside(self, name: str) -> Path:
         """A file of ours about the step; the step's own directory holds none."""
-        return Path(f"{self.folder}{name}")
+        return Path(self.prefix + name)
 
     def _relative(self, path: str, template: dict[str, Any]) -> Path:
         cwd = _working_directory(template)

@@ -27,7 +27,7 @@ from bireme.kit.supervise import TaskScope
 from executor import inputs, outputs
 from executor.commands import Commands, Start, step_environment
 from executor.link import Heard, Link
-from executor.model import Outputs, Report, Task
+from executor.model import DEADLINE_EXCEEDED, Outputs, Report, Task
 from executor.places import Place
 from executor.ports import Secrets
 from executor.registry import backends
@@ -36,7 +36,6 @@ from executor.tail import follow_files
 
 log = structlog.get_logger(__name__)
 
-DEADLINE = "Pod was active on the node longer than the specified deadline"
 _VIEWS = {
     "namespaces": "declared absolute paths are private to each step (mount namespaces)",
     "turns": "no private file systems on this machine (no user namespaces): steps that declare the"
@@ -213,7 +212,7 @@ class ProcessBackend:
         if record["fault"] or code is None:
             self._end(task, "error", record["fault"], at=at)
         elif record["reason"] == "deadline":
-            self._end(task, "failed", DEADLINE, found, at=at)
+            self._end(task, "failed", DEADLINE_EXCEEDED, found, at=at)
         elif code != 0:
             self._end(task, "failed", f"main: Error (exit code {code})", found, at=at)
         elif problems:

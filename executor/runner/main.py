@@ -9,14 +9,13 @@ import socket
 import sys
 from typing import Any
 
-from executor.runner import view
 from executor.runner.steps import Steps
 
 SOCKET = "runner.sock"
 LOCK = "runner.lock"
 PROTOCOL = 1
 _LINGER_S = 5.0
-_STARTS_PER_TURN = 16
+_STARTS_PER_TURN = 8
 
 
 class Connection:
@@ -144,6 +143,8 @@ class Runner:
     def _choose_view(self) -> str:
         """How this machine keeps declared paths apart; tried once."""
         if not self._view:
+            from executor.runner import view  # half of all imports, and most engines never need it
+
             self._view = "namespaces" if view.is_possible(self._root) else "turns"
             self._tell(f'{{"op":"view","kind":"{self._view}"}}\n')
         return self._view
