@@ -14,6 +14,7 @@ from bireme.kit import ids
 from bireme.kit.errors import BiremeError
 from bireme.lang import conditions
 from sensors import combine, retry
+from sensors.errors import BadSensor
 from sensors.model import (
     ONCE,
     Dependency,
@@ -24,7 +25,6 @@ from sensors.model import (
     TriggerRule,
     Verdict,
 )
-from sensors.errors import BadSensor
 from sensors.registry import filters
 
 Json = dict[str, Any]

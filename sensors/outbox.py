@@ -8,7 +8,7 @@ import structlog
 
 from bireme.kit.backoff import Rng
 from bireme.kit.clock import Clock
-from bireme.kit.errors import BiremeError, Conflict, NotFound, ServiceError
+from bireme.kit.errors import BiremeError, Conflict, NotFound, ServiceError, UserError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Row, StorageError, StorageUnavailable, Transaction
 from sensors import retry, store
@@ -37,6 +37,11 @@ class Outbox:
         self._triggers: dict[str, Trigger] = {}
         self._busy: set[str] = set()
         self._woken = asyncio.Event()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a firing is being acted on."""
+        return bool(self._busy)
 
     def wake(self) -> None:
         """Look at the rows again: something was put there. Call on the event loop."""
@@ -127,15 +132,20 @@ class Outbox:
     async def _work(self, firing: Firing, attempts: int) -> None:
         try:
             await self._attempt(firing, attempts)
-        except ServiceError as error:
-            log.warning("firing_not_recorded", firing=firing.id, error=str(error))
+        except Exception as error:  # noqa: BLE001 - the row stays pending: nothing is lost, others go on
+            log.warning("firing_not_recorded", firing=firing.id, error=_text(error))
             await self.clock.sleep(_STORAGE_PAUSE_S)
         finally:
             self._busy.discard(firing.id)
             self.wake()
 
     async def _attempt(self, firing: Firing, attempts: int) -> None:
-        trigger = self.trigger(firing.kind)
+        try:
+            trigger = self.trigger(firing.kind)
+        except UserError as error:
+            refused = error
+            await self.database.write(lambda tx: self._note(tx, firing, attempts + 1, refused))
+            return
         if isinstance(trigger, FiresInside) and trigger.fits_inside(firing):
             await self.database.write(
                 lambda tx: self._inside(tx, trigger, firing, attempts, self._now())

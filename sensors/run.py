@@ -12,7 +12,7 @@ from bireme.kit.backoff import Rng
 from bireme.kit.clock import Clock
 from bireme.kit.errors import ServiceError
 from bireme.kit.ids import Ids
-from bireme.manifests.decode import Manifest
+from bireme.manifests.manifest import Manifest
 from bireme.storage.ports import Database, Transaction
 from events.model import Event
 from events.ports import Secrets
@@ -56,7 +56,7 @@ class SensorBank:
         self._index: dict[Route, tuple[Entry, ...]] = {}
         self._applied = asyncio.Event()
 
-    def apply(self, manifest: Manifest) -> None:
+    def apply(self, manifest: Manifest[Any]) -> None:
         """Take a sensor in, or replace it. It sees events from its cursor on; a new one from now on."""
         self.add(manifest.raw, manifest.line)
 

@@ -32,7 +32,7 @@ _MAY_FOLLOW: dict[str, frozenset[str]] = {
     "TERNARY": _STARTS - {"PATTERN"} | {"SEPARATOR"},
     "SEPARATOR": _STARTS - {"PATTERN"},
     "TIME": _AFTER_VALUE - {"TERNARY"},
-    **{kind: _AFTER_VALUE for kind in _ENDS - {"TIME"}},
+    **dict.fromkeys(_ENDS - {"TIME"}, _AFTER_VALUE),
 }
 _MAY_END = _ENDS | {"CLAUSE_CLOSE"}
 
