@@ -163,7 +163,7 @@ class _Inlet:
         )
         self._around = around
         self._bus = bus
-        self._filter: "PayloadFilter | None" = None
+        self._filter: PayloadFilter | None = None
         self._log = log.bind(source=place.name, subject=place.subject, kind=place.kind)
 
     async def run(self) -> None:

@@ -153,7 +153,7 @@ def excluded_days(entries: Sequence[str]) -> frozenset[tuple[int, int, int]]:
 
 def exclusion_dates(entries: Sequence[str]) -> list[datetime]:
     """The stamps of entries like `EXDATE:20060102T150405Z,20180510T021030Z`; an entry in another form says nothing."""
-    found: tuple[datetime, ...] = ()
+    found: list[datetime] = []
     for entry in entries:
         match = _EXDATE.match(entry)
         if match is None:

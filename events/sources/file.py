@@ -235,7 +235,7 @@ def difference(before: Snapshot, now: Snapshot, names: Collection[str]) -> list[
     """
     arrived = {now[name].inode for name in names if name in now and name not in before}
     left = {before[name].inode for name in names if name in before and name not in now}
-    changes: tuple[Change, ...] = ()
+    changes: list[Change] = []
     for name in sorted(names):
         old, new = before.get(name), now.get(name)
         if new is not None:
