@@ -60,7 +60,7 @@ def sensor(raw: Mapping[str, Any], line: Lines = lambda path: 0) -> Sensor:
 def subscriptions(raw: Mapping[str, Any]) -> set[tuple[str, str]]:
     """The (event source, event) pairs a sensor listens to; cheap, compiles nothing."""
     items = (raw.get("spec") or {}).get("dependencies") or ()
-    return {(item["eventSourceName"], item["eventName"]) for item in items}
+    return {(item.get("eventSourceName", ""), item.get("eventName", "")) for item in items}
 
 
 def _routes(

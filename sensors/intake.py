@@ -9,6 +9,7 @@ from datetime import datetime
 
 from bireme.kit.errors import BiremeError
 from bireme.storage.ports import Transaction
+from events import store as log
 from events.model import Event
 from sensors import compile, store
 from sensors.entry import Entry
@@ -94,7 +95,7 @@ class Intake:
         return work
 
     def _end(self, before: int) -> int:
-        return store.last_seq(self.tx) if before == _FAR else before - 1
+        return log.newest(self.tx) if before == _FAR else before - 1
 
     def _evaluate(self, entry: Entry, event: Event, view: View) -> None:
         work = self._open(entry, event.seq)

@@ -82,8 +82,12 @@ class SensorBank:
             self._unlist(entry)
 
     def problems(self, namespace: str, name: str) -> list[str]:
-        """Why triggers of that sensor can never fire; compiles it if need be."""
-        return [rule.broken for rule in self._entries[f"{namespace}/{name}"].sensor.broken]
+        """Why the sensor, or some of its triggers, can never fire; compiles it if need be. Empty for an unknown one."""
+        entry = self._entries.get(f"{namespace}/{name}")
+        try:
+            return [rule.broken for rule in entry.sensor.broken] if entry else []
+        except Exception as error:  # noqa: BLE001 - a sensor that cannot be compiled is the answer
+            return [f"{type(error).__name__}: {error}"]
 
     def consume(self, tx: Transaction, events: Sequence[Event]) -> None:
         """Evaluate events that `tx` is about to publish: everything that follows from them is in the same commit."""

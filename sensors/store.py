@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from bireme.storage.ports import Database, Row, Transaction
+from events import store as log
 from events.model import Event
 from sensors.model import Decision, Firing, FiringStatus, Receipt, TriggerState
 
@@ -19,9 +19,6 @@ _DECISION = "seq, namespace, sensor, trigger_name, dependency, outcome, reason, 
 _FIRING = (
     "id, namespace, sensor, trigger_name, kind, status, attempts, next_at, receipt, error, "
     "created_at, updated_at"
-)
-_EVENT = (
-    "seq, namespace, source, subject, id, type, time, received_at, content_type, attributes, data"
 )
 
 
@@ -136,10 +133,6 @@ async def next_due(database: Database, now: float) -> float | None:
     return found
 
 
-def last_seq(tx: Transaction) -> int:
-    return int(tx.query("SELECT COALESCE(MAX(seq), 0) FROM events")[0][0])
-
-
 def missed(
     tx: Transaction,
     namespace: str,
@@ -153,29 +146,12 @@ def missed(
     found: list[Event] = []
     for source, subject in subscriptions:
         rows = tx.query(
-            f"SELECT {_EVENT} FROM events WHERE namespace = ? AND source = ? AND subject = ? "
+            f"SELECT {log.COLUMNS} FROM events WHERE namespace = ? AND source = ? AND subject = ? "
             "AND seq > ? AND seq < ? ORDER BY seq LIMIT ?",
             (namespace, source, subject, after, before, limit),
         )
-        found.extend(map(_event, rows))
+        found.extend(map(log.decode, rows))
     return sorted(found, key=lambda event: event.seq)[:limit]
-
-
-def _event(row: Row) -> Event:
-    seq, namespace, source, subject, id_, type_, time, received, content, attributes, data = row
-    return Event(
-        id=id_,
-        namespace=namespace,
-        source=source,
-        subject=subject,
-        type=type_,
-        time=datetime.fromtimestamp(time, UTC),
-        data=bytes(data),
-        content_type=content,
-        attributes=json.loads(attributes or "{}"),
-        seq=seq,
-        received_at=datetime.fromtimestamp(received, UTC),
-    )
 
 
 async def decisions(

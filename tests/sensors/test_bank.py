@@ -76,6 +76,8 @@ async def test_a_sensor_that_breaks_is_quarantined_with_its_event(
     await deck.publish(make_event("e1"))
     reasons = dict(await deck.rows("SELECT sensor, outcome FROM decisions"))
     assert reasons == {"bad": "error", "good": "fired"}
+    assert deck.bank.problems("default", "bad")[0].startswith("AttributeError")
+    assert deck.bank.problems("default", "good") == []
 
 
 async def test_a_parameter_that_resolves_to_nothing_is_an_error_not_a_lost_event(
@@ -100,7 +102,7 @@ async def test_a_dead_firing_is_driven_again_from_the_corrected_sensor(
     [(firing,)] = await deck.rows("SELECT id FROM firings")
     await deck.bank.redrive(firing)
     async with asyncio.timeout(5), running(deck):
-        while not deck.workflows.started:
+        while any(row[1] == "pending" for row in await deck.firings()):
             await asyncio.sleep(0)
     assert [row[1] for row in await deck.firings()] == ["fired"]
     with pytest.raises(Conflict, match="is fired"):
