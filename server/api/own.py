@@ -1,0 +1,207 @@
+"""What Argo's API has no word for: events, decisions, firings, explanations, kinds, applying any object."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from sensors import explain
+from sensors import store as decided
+from server import log
+from server.api import replies
+from server.api.routes import Ask, BadRequest, Routes
+from server.deck import Deck
+from server.objects import check
+from server.objects.model import CLUSTER_SCOPED
+
+routes = Routes()
+BASE = "/api/v1/bireme"
+
+
+@routes.add("GET", BASE + "/events", "list", "events")
+async def events(ask: Ask) -> web.StreamResponse:
+    found = await log.newest(
+        ask.deck.database,
+        namespace=ask.query("namespace"),
+        source=ask.query("source"),
+        limit=min(ask.number("limit", 50), 1000),
+    )
+    return replies.reply({"items": [log.shown(event) for event in found]})
+
+
+@routes.add("GET", BASE + "/events/{event}", "get", "events")
+async def event(ask: Ask) -> web.StreamResponse:
+    return replies.reply(log.shown(await log.find(ask.deck.database, ask.part("event"))))
+
+
+@routes.add("GET", BASE + "/stream/events", "watch", "events")
+async def tail(ask: Ask) -> web.StreamResponse:
+    """Events from now on (or after `after`), as they are accepted."""
+    namespace, source = ask.query("namespace"), ask.query("source")
+    after = ask.number("after", -1)
+    if after < 0:
+        last = await log.newest(ask.deck.database, limit=1)
+        after = last[0].seq if last else 0
+
+    async def results() -> AsyncIterator[Any]:
+        async for batch in ask.deck.bus.read("tail", after):
+            for event in batch:
+                if namespace in ("", event.namespace) and source in ("", event.source):
+                    yield log.shown(event)
+
+    return await replies.stream(ask.request, results())
+
+
+@routes.add("GET", BASE + "/decisions", "list", "decisions")
+async def decisions(ask: Ask) -> web.StreamResponse:
+    found = await _decisions(ask.deck, ask.query("namespace"), ask.query("sensor"), ask)
+    return replies.reply({"items": found})
+
+
+async def _decisions(deck: Deck, namespace: str, sensor: str, ask: Ask) -> list[dict[str, Any]]:
+    limit = min(ask.number("limit", 200), 1000)
+    event = ask.query("event")
+    if event:
+        seq = (await log.find(deck.database, event)).seq
+        return await decided.decisions(deck.database, seqs=[seq], limit=limit)
+    return await decided.decisions(
+        deck.database,
+        namespace=namespace,
+        sensor=sensor,
+        firing=ask.query("firing"),
+        limit=limit,
+    )
+
+
+@routes.add("GET", BASE + "/firings", "list", "firings")
+async def firings(ask: Ask) -> web.StreamResponse:
+    found = await decided.firings(
+        ask.deck.database,
+        namespace=ask.query("namespace"),
+        sensor=ask.query("sensor"),
+        status=ask.query("status"),
+        limit=min(ask.number("limit", 200), 1000),
+    )
+    return replies.reply({"items": found})
+
+
+@routes.add("PUT", BASE + "/firings/{firing}/redrive", "redrive", "firings")
+async def redrive(ask: Ask) -> web.StreamResponse:
+    await ask.deck.sensors.redrive(ask.part("firing"))
+    return replies.reply({})
+
+
+@routes.add("GET", BASE + "/explain/event/{event}", "explain", "events")
+async def explain_event(ask: Ask) -> web.StreamResponse:
+    found = await log.find(ask.deck.database, ask.part("event"))
+    made = await decided.decisions(ask.deck.database, seqs=[found.seq])
+    listeners = [
+        f"{stored.namespace}/{stored.name}"
+        for stored in ask.deck.objects.of_kind("Sensor", found.namespace)
+        if _listens(stored.manifest, found.source, found.subject)
+    ]
+    fired = await _firings_of(ask.deck, made)
+    return replies.reply(explain.event(log.shown(found), made, fired, listeners))
+
+
+def _listens(manifest: Mapping[str, Any], source: str, subject: str) -> bool:
+    dependencies = (manifest.get("spec") or {}).get("dependencies") or ()
+    return any(
+        d.get("eventSourceName") == source and d.get("eventName") == subject for d in dependencies
+    )
+
+
+async def _firings_of(deck: Deck, decisions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ids = sorted({d["firing"] for d in decisions if d["firing"]})
+    return await decided.firings(deck.database, ids=ids) if ids else []
+
+
+@routes.add("GET", BASE + "/explain/sensor/{namespace}/{name}", "explain", "sensors")
+async def explain_sensor(ask: Ask) -> web.StreamResponse:
+    namespace, name = ask.namespace, ask.part("name")
+    ask.deck.objects.get("Sensor", namespace, name)
+    database = ask.deck.database
+    made = await decided.decisions(database, namespace=namespace, sensor=name)
+    fired = await decided.firings(database, namespace=namespace, sensor=name)
+    problems = ask.deck.sensors.problems(namespace, name)
+    return replies.reply(explain.sensor(namespace, name, made, fired, problems))
+
+
+@routes.add("GET", BASE + "/explain/workflow/{namespace}/{name}", "explain", "workflows")
+async def explain_workflow(ask: Ask) -> web.StreamResponse:
+    """Where a workflow comes from (a firing with its events and decisions, a schedule, a person) and how it stands."""
+    deck = ask.deck
+    row = await deck.controller.reading.row(ask.namespace, ask.part("name"))
+    found = await deck.controller.get(row.namespace, row.name)
+    made = await decided.decisions(deck.database, firing=row.firing) if row.firing else []
+    caused = await log.by_seqs(deck.database, sorted({d["seq"] for d in made if d["seq"]}))
+    fired = await decided.firings(deck.database, ids=[row.firing]) if row.firing else []
+    causes: list[dict[str, Any]] = []
+    if fired:
+        shown = [log.shown(event, with_data=False) for event in caused]
+        causes = explain.firing(fired[0], made, shown)["causes"]
+    nodes = (found["status"].get("nodes") or {}).values()
+    return replies.reply(
+        {
+            "workflow": {"namespace": row.namespace, "name": row.name, "phase": row.phase},
+            "origin": _origin(row, found, fired),
+            "causes": causes,
+            "nodes": [
+                {
+                    "name": n["displayName"],
+                    "phase": n.get("phase") or "",
+                    "message": n.get("message") or "",
+                }
+                for n in nodes
+                if n.get("message") or n.get("phase") in ("Failed", "Error")
+            ],
+        }
+    )
+
+
+def _origin(row: Any, found: Mapping[str, Any], fired: list[dict[str, Any]]) -> str:
+    if fired:
+        first = fired[0]
+        return f"fired by sensor {first['namespace']}/{first['sensor']}, trigger {first['trigger']}"
+    if row.cron:
+        return f"started by CronWorkflow {row.cron}"
+    labels = found["metadata"].get("labels") or {}
+    before = labels.get("workflows.argoproj.io/resubmitted-from-workflow")
+    if before:
+        return f"resubmitted from workflow {before}"
+    return "applied from a manifest" if row.firing else "submitted by hand"
+
+
+@routes.add("GET", BASE + "/kinds", "list", "kinds")
+async def kinds(ask: Ask) -> web.StreamResponse:
+    from server import families
+
+    return replies.reply(families.kinds())
+
+
+@routes.add("POST", BASE + "/objects/apply", "apply", "objects")
+async def apply(ask: Ask) -> web.StreamResponse:
+    """Apply one manifest of any kind. `lines` and `file` say where its fields stand, for decisions and complaints."""
+    body: Any = await ask.body()
+    if not isinstance(body.get("manifest"), dict):
+        raise BadRequest('the body needs an object "manifest"')
+    namespace = (body["manifest"].get("metadata") or {}).get("namespace")
+    checked = check.value(body["manifest"], namespace or ask.deck.settings.namespace)
+    lines = {str(k): int(v) for k, v in (body.get("lines") or {}).items()}
+    checked = replace(checked, lines=lines, file=str(body.get("file") or ""))
+    check.validate(checked, ask.deck.template)
+    return replies.reply(await ask.deck.objects.apply(checked))
+
+
+@routes.add("GET", BASE + "/objects/{namespace}/{kind}", "list", "objects")
+async def objects(ask: Ask) -> web.StreamResponse:
+    found = ask.deck.objects.of_kind(ask.part("kind"), ask.namespace)
+    return replies.listing(f"{ask.part('kind')}List", [stored.as_manifest() for stored in found])
+
+
+@routes.add("DELETE", BASE + "/objects/{namespace}/{kind}/{name}", "delete", "objects")
+async def delete(ask: Ask) -> web.StreamResponse:
+    kind = ask.part("kind")
+    namespace = "" if kind in CLUSTER_SCOPED else ask.namespace
+    return replies.reply(await ask.deck.objects.delete(kind, namespace, ask.part("name")))

@@ -1,0 +1,119 @@
+"""`bireme events list|get|tail|sources`."""
+
+import json
+from typing import Any
+
+import click
+
+from server.cli import options, output
+from server.cli.client import Client, segment
+
+
+@click.group("events", short_help="List, show and follow accepted events.")
+def events() -> None:
+    """Events that were accepted, and the sources they come from."""
+
+
+@events.command("list")
+@options.engine
+@options.output
+@click.option("--source", default="", help="Only those of this EventSource.")
+@click.option("--limit", type=int, default=50, help="At most that many, newest last.")
+def list_(client: Client, form: str | None, source: str, limit: int) -> None:
+    """List the last events.
+
+    \b
+    Examples:
+      bireme events list --source github
+    """
+    query = {"namespace": client.namespace, "source": source, "limit": limit}
+    found = client.get("/api/v1/bireme/events", **query)["items"]
+    if form in ("json", "yaml"):
+        output.values(found, form)
+    elif form == "name":
+        for item in found:
+            click.echo(item["id"])
+    else:
+        header = ["SEQ", "RECEIVED", "SOURCE", "EVENT", "ID", *["DATA"] * (form == "wide")]
+        output.table(header, [_row(e, form == "wide") for e in found], "No events yet")
+
+
+def _row(event: dict[str, Any], wide: bool) -> list[Any]:
+    row = [
+        event["seq"],
+        output.local_time(event["receivedAt"]),
+        event["source"],
+        event["subject"],
+        event["id"],
+    ]
+    return [*row, _short(event.get("data"))] if wide else row
+
+
+def _short(data: Any) -> str:
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+@events.command("get")
+@click.argument("event")
+@options.engine
+@options.output
+def get(client: Client, event: str, form: str | None) -> None:
+    """Show one event: its id, its number in the log, or @latest.
+
+    \b
+    Examples:
+      bireme events get @latest
+    """
+    found = client.get(f"/api/v1/bireme/events/{segment(event)}")
+    output.values(found, "json" if form == "json" else "yaml")
+
+
+@events.command("tail")
+@options.engine
+@options.output
+@click.option("--source", default="", help="Only those of this EventSource.")
+def tail(client: Client, form: str | None, source: str) -> None:
+    """Print events as they come, until interrupted.
+
+    \b
+    Examples:
+      bireme events tail -o json | jq .data
+    """
+    query = {"namespace": client.namespace, "source": source}
+    for event in client.stream("/api/v1/bireme/stream/events", **query):
+        if form == "json":
+            click.echo(json.dumps(event, ensure_ascii=False))
+        elif form == "yaml":
+            output.values(event, "yaml")
+            click.echo("---")
+        elif form == "name":
+            click.echo(event["id"])
+        else:
+            at = output.local_time(event["receivedAt"])
+            place = click.style(f"{event['source']}/{event['subject']}", fg="cyan")
+            click.echo(f"{event['seq']}  {at}  {place}  {_short(event.get('data'))}")
+
+
+@events.command("sources")
+@options.engine
+@options.output
+def sources(client: Client, form: str | None) -> None:
+    """List the EventSources and how they do.
+
+    \b
+    Examples:
+      bireme events sources
+    """
+    found = client.get(f"/api/v1/event-sources/{client.namespace}")["items"]
+    if output.items(found, form):
+        return
+    rows = [_source_row(item) for item in found]
+    output.table(["NAME", "KINDS", "AGE", "STATE"], rows, "No event sources applied")
+
+
+def _source_row(item: dict[str, Any]) -> list[str]:
+    kinds = ",".join(k for k, v in item["spec"].items() if isinstance(v, dict) and k != "template")
+    state = (item.get("status") or {}).get("state") or ""
+    created = item["metadata"].get("creationTimestamp")
+    return [item["metadata"]["name"], kinds, output.age(created), state]

@@ -1,0 +1,145 @@
+"""`bireme explain event|sensor|workflow`: the rows of the way from event to workflow, as sentences."""
+
+from typing import Any
+
+import click
+
+from server.cli import options, output
+from server.cli.client import Client, segment
+
+Json = dict[str, Any]
+
+
+@click.group("explain", short_help="Say why something did or did not happen.")
+def explain() -> None:
+    """Say why something did or did not happen: which event, which sensor, which line, which values, which workflow."""
+
+
+@explain.command("event")
+@click.argument("event")
+@options.engine
+@options.output
+def event(client: Client, event: str, form: str | None) -> None:
+    """What became of an event: its id, its number in the log, or @latest.
+
+    \b
+    Examples:
+      bireme explain event @latest
+    """
+    found = client.get(f"/api/v1/bireme/explain/event/{segment(event)}")
+    if form in ("json", "yaml"):
+        output.values(found, form)
+    else:
+        show_event(found)
+
+
+@explain.command("sensor")
+@click.argument("name")
+@options.engine
+@options.output
+def sensor(client: Client, name: str, form: str | None) -> None:
+    """What a sensor decided lately, and what it has waiting or dead.
+
+    \b
+    Examples:
+      bireme explain sensor ci
+    """
+    path = f"/api/v1/bireme/explain/sensor/{client.namespace}/{segment(name)}"
+    found = client.get(path)
+    if form in ("json", "yaml"):
+        output.values(found, form)
+    else:
+        show_sensor(found)
+
+
+@explain.command("workflow")
+@click.argument("name")
+@options.engine
+@options.output
+def workflow(client: Client, name: str, form: str | None) -> None:
+    """Where a workflow comes from, and why it is as it is.
+
+    \b
+    Examples:
+      bireme explain workflow @latest
+    """
+    path = f"/api/v1/bireme/explain/workflow/{client.namespace}/{segment(name)}"
+    found = client.get(path)
+    if form in ("json", "yaml"):
+        output.values(found, form)
+    else:
+        show_workflow(found)
+
+
+def show_event(found: Json) -> None:
+    event = found["event"]
+    _title(f"event {event['seq']}  {event['source']}/{event['subject']}  {event['id']}")
+    click.echo(f"  received {output.local_time(event['receivedAt'])}, type {event['type']}")
+    for sensor in found["sensors"]:
+        click.echo(f"  sensor {sensor['sensor']}")
+        for decision in sensor["decisions"]:
+            _decision(decision, "    ")
+    for name in found["withoutDecision"]:
+        click.echo(f"  sensor {name} listens to it but has not seen it yet")
+    if not found["sensors"] and not found["withoutDecision"]:
+        place = f"{event['source']}/{event['subject']}"
+        click.echo(f"  no sensor listens to {place}: add a dependency on it to a Sensor")
+
+
+def show_sensor(found: Json) -> None:
+    _title(f"sensor {found['sensor']}")
+    for problem in found["problems"]:
+        click.echo(f"  {click.style('problem', fg='red')}: {problem}")
+    counts = ", ".join(f"{count} {output.coloured(o)}" for o, count in found["outcomes"].items())
+    click.echo(f"  last decisions: {counts or 'none yet'}")
+    for decision in found["decisions"][-20:]:
+        _decision(decision, "    ", with_event=True)
+    for firing in found["open"]:
+        click.echo(
+            f"  firing {firing['id']} of {firing['trigger']}: {output.coloured(firing['status'])},"
+            f" {firing['attempts']} attempt(s) {firing['error']}"
+        )
+
+
+def show_workflow(found: Json) -> None:
+    workflow = found["workflow"]
+    _title(f"workflow {workflow['namespace']}/{workflow['name']}  {workflow['phase']}")
+    click.echo(f"  {found['origin']}")
+    for cause in found["causes"]:
+        event = cause.get("event")
+        if event:
+            click.echo(
+                f"  event {event['seq']}  {event['source']}/{event['subject']}  {event['id']}"
+            )
+        _decision(cause, "    ")
+    for node in found["nodes"]:
+        message = f": {node['message']}" if node["message"] else ""
+        click.echo(f"  {output.coloured(node['phase'])}  {node['name']}{message}")
+
+
+def _title(text: str) -> None:
+    click.echo(click.style(text, bold=True))
+
+
+def _decision(decision: Json, indent: str, *, with_event: bool = False) -> None:
+    place = f" ({decision['path']}" if decision["path"] else ""
+    if place:
+        place += f", line {decision['line']})" if decision["line"] else ")"
+    who = " ".join(part for part in (decision["dependency"], decision["trigger"]) if part)
+    number = f"event {decision['seq']} " if with_event and decision["seq"] else ""
+    click.echo(
+        f"{indent}{number}{output.coloured(decision['outcome'])} {who}: {decision['reason']}{place}"
+    )
+    for check in (decision.get("detail") or {}).get("checks") or ():
+        if not check.get("passed"):
+            _check(check, indent + "  ")
+    if decision.get("result"):
+        click.echo(f"{indent}  → {decision['result']}")
+
+
+def _check(check: Json, indent: str) -> None:
+    field = check.get("field") or check.get("path") or ""
+    if check.get("error"):
+        click.echo(f"{indent}{field}: {check['error']}")
+    else:
+        click.echo(f"{indent}{field}: saw {check.get('saw', '')}, wanted {check.get('wanted', '')}")

@@ -1,0 +1,108 @@
+"""`bireme list`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from server.cli import options, output, tree
+from server.cli.client import Client
+
+
+@click.command("list", short_help="List workflows, running ones first.")
+@options.engine
+@options.output
+@click.option("-A", "--all-namespaces", is_flag=True, help="Those of every namespace.")
+@click.option("--running", is_flag=True, help="Only those that have not ended.")
+@click.option("--completed", is_flag=True, help="Only those that have ended.")
+@click.option("--status", default="", help="Only these phases: Running,Failed.")
+@click.option("--since", default="", help="Only those created within, such as 1h.")
+@click.option("--older", default="", help="Only those created before, such as 7d.")
+@click.option("--prefix", default="", help="Only names that begin so.")
+@click.option("-l", "--selector", default="", help="Label selector.")
+@click.option("--limit", type=int, default=0, help="At most that many.")
+@click.option("--no-headers", is_flag=True, help="Without the header line.")
+def list_(
+    client: Client, form: str | None, all_namespaces: bool, no_headers: bool, **asked: Any
+) -> None:
+    """List workflows: running ones first, then the last that ended.
+
+    \b
+    Examples:
+      bireme list
+      bireme list --status Failed,Error --since 1d
+      bireme list -o name | xargs bireme delete
+    """
+    found = find(client, all_namespaces=all_namespaces, **asked)
+    if output.items(found, form):
+        return
+    columns = ["NAMESPACE"] * all_namespaces + ["NAME", "STATUS", "AGE", "DURATION", "MESSAGE"]
+    columns += ["PROGRESS", "PARAMETERS"] if form == "wide" else []
+    rows = [_row(item, all_namespaces, form == "wide") for item in found]
+    if no_headers:
+        columns, rows = rows[0] if rows else [], rows[1:]
+    output.table(columns, rows, "No workflows found")
+
+
+def find(client: Client, *, all_namespaces: bool = False, **asked: Any) -> list[dict[str, Any]]:
+    """The workflows that are asked for."""
+    namespace = "-" if all_namespaces else client.namespace
+    answer = client.get(
+        f"/api/v1/workflows/{namespace}",
+        **{
+            "listOptions.labelSelector": _selector(asked),
+            "listOptions.limit": asked.get("limit", 0),
+            "namePrefix": asked.get("prefix", ""),
+        },
+    )
+    found: list[dict[str, Any]] = answer["items"]
+    return [
+        item for item in found if _is_within(item, asked.get("since", ""), asked.get("older", ""))
+    ]
+
+
+def _selector(asked: dict[str, Any]) -> str:
+    parts = [asked["selector"]] if asked.get("selector") else []
+    if status := asked.get("status"):
+        parts.append(f"workflows.argoproj.io/phase in ({','.join(sorted(status.split(',')))})")
+    if asked.get("running"):
+        parts.append("workflows.argoproj.io/completed!=true")
+    if asked.get("completed"):
+        parts.append("workflows.argoproj.io/completed=true")
+    return ",".join(parts)
+
+
+def _is_within(item: dict[str, Any], since: str, older: str) -> bool:
+    created = output.moment(item["metadata"].get("creationTimestamp"))
+    if created is None:
+        return True
+    age = (datetime.now(UTC) - created).total_seconds()
+    return (not since or age <= seconds(since)) and (not older or age >= seconds(older))
+
+
+def seconds(text: str) -> float:
+    """`90s`, `30m`, `1h`, `7d` in seconds."""
+    sizes = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    try:
+        return float(text[:-1]) * sizes[text[-1]]
+    except (ValueError, KeyError, IndexError) as error:
+        raise click.BadParameter(
+            f"expected a duration such as 30m, 1h or 7d, found '{text}'"
+        ) from error
+
+
+def _row(item: dict[str, Any], with_namespace: bool, wide: bool) -> list[str]:
+    metadata, status = item["metadata"], item.get("status") or {}
+    row = [metadata["namespace"]] if with_namespace else []
+    row += [
+        metadata["name"],
+        output.coloured(tree.status_of(item)),
+        output.age(metadata.get("creationTimestamp")),
+        output.duration(status.get("startedAt"), status.get("finishedAt")),
+        status.get("message") or "",
+    ]
+    if wide:
+        parameters = ((item.get("spec") or {}).get("arguments") or {}).get("parameters") or []
+        pairs = ",".join(f"{p['name']}={p.get('value', '')}" for p in parameters)
+        row += [status.get("progress") or "", pairs]
+    return row

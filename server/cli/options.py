@@ -1,0 +1,66 @@
+"""Options that many commands share, declared once."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from server.cli import client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("json", "yaml", "wide", "name")
+
+
+def engine(command: F) -> F:
+    """Give the command a `client` for the engine; adds --server, --token and -n."""
+
+    @wraps(command)
+    def connected(*args: Any, server: str, token: str, namespace: str, **kwargs: Any) -> Any:
+        return command(*args, client=client.connect(server, token, namespace), **kwargs)
+
+    decorated: Any = connected
+    for option in (
+        click.option("-n", "--namespace", default="", help="Namespace (default: 'default')."),
+        click.option("--token", default="", help="Bearer token of the engine."),
+        click.option("-s", "--server", default="", help="URL of the engine."),
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def output(command: F) -> F:
+    """Adds -o json|yaml|wide|name as `form`."""
+    return click.option(
+        "-o", "--output", "form", type=click.Choice(FORMATS), help="Print as json, yaml, …"
+    )(command)
+
+
+def parameters(command: F) -> F:
+    """Adds -p NAME=VALUE, repeatable, as `parameters`, and -f FILE with more of them as `parameter_file`."""
+    command = click.option(
+        "-f", "--parameter-file", type=click.Path(exists=True, dir_okay=False), help="YAML file of parameters."
+    )(command)  # fmt: skip
+    return click.option(
+        "-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter."
+    )(command)
+
+
+def given_parameters(parameters: tuple[str, ...], parameter_file: str | None) -> list[str]:
+    """Those of the file, then those of the command line, which win. Raises a usage error for one without '='."""
+    for text in parameters:
+        if "=" not in text:
+            raise click.BadParameter(f"expected NAME=VALUE, found '{text}'", param_hint="-p")
+    if parameter_file is None:
+        return list(parameters)
+    import json
+
+    import yaml
+
+    with open(parameter_file) as source:
+        read = yaml.safe_load(source)
+    if not isinstance(read, dict):
+        raise click.BadParameter("the file must hold NAME: VALUE lines", param_hint="-f")
+    texts = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in read.items()]
+    return [*texts, *parameters]

@@ -1,0 +1,124 @@
+"""The settings of a process. The only module that reads the environment; what it reads is passed down as data."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bireme.kit.errors import UserError
+
+DEFAULT_PORT = 2746
+
+
+class BadSetting(UserError):
+    """A setting cannot be read; the message names the variable and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a process can be told. Command line options win over BIREME_* and ARGO_* variables."""
+
+    data_dir: Path
+    """Where the engine keeps its database, step directories, artifacts and token. BIREME_DATA_DIR."""
+
+    state_dir: Path
+    """Where running engines leave a note so that commands of the same user find them. BIREME_STATE_DIR."""
+
+    host: str = "127.0.0.1"
+    """Address the API listens on. BIREME_HOST."""
+
+    port: int = DEFAULT_PORT
+    """Port of the API; 0 lets the system choose. BIREME_PORT."""
+
+    token: str = field(default="", repr=False)
+    """Bearer token: what the engine asks for, what commands send. BIREME_TOKEN, else ARGO_TOKEN."""
+
+    server: str = ""
+    """URL of the engine that commands talk to; empty finds the local one. BIREME_SERVER, else ARGO_SERVER."""
+
+    namespace: str = "default"
+    """Namespace of manifests and commands that name none. BIREME_NAMESPACE, else ARGO_NAMESPACE."""
+
+    log_level: str = "info"
+    """debug, info, warning or error. BIREME_LOG_LEVEL."""
+
+    log_format: str = "console"
+    """console or json. BIREME_LOG_FORMAT."""
+
+    drain_s: float = 10.0
+    """Seconds a graceful stop may take before what still runs is cancelled. BIREME_DRAIN_S."""
+
+    secrets_dir: Path | None = None
+    """Directory with files NAME/KEY, one per value; `secrets` in the data directory when unset. BIREME_SECRETS_DIR."""
+
+    watch_interval_s: float = 1.0
+    """Seconds between two looks at the watched directory. BIREME_WATCH_INTERVAL_S."""
+
+    retain_events_s: float = 7 * 86400.0
+    """Seconds that events, decisions and finished firings are kept. BIREME_RETAIN_EVENTS_S."""
+
+    max_request_bytes: int = 8 * 2**20
+    """Largest body the API accepts. BIREME_MAX_REQUEST_BYTES."""
+
+    secret_values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secret values by upper-case NAME_KEY, for containers without files. BIREME_SECRET_<NAME>_<KEY>."""
+
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The process's environment, from which steps inherit what the process backend lets through."""
+
+    def with_(self, **changes: Any) -> "Settings":
+        """A copy with the changes that are not None."""
+        return replace(self, **{k: v for k, v in changes.items() if v is not None})
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this environment. Raises BadSetting for a number that is none."""
+    env = os.environ if environment is None else environment
+    home = Path(env.get("HOME") or Path.home())
+    return Settings(
+        data_dir=_path(env, "BIREME_DATA_DIR") or _xdg(env, "XDG_DATA_HOME", home / ".local/share"),
+        state_dir=_path(env, "BIREME_STATE_DIR")
+        or _xdg(env, "XDG_STATE_HOME", home / ".local/state"),
+        host=env.get("BIREME_HOST") or "127.0.0.1",
+        port=int(_number(env, "BIREME_PORT", DEFAULT_PORT)),
+        token=_bare(env.get("BIREME_TOKEN") or env.get("ARGO_TOKEN") or ""),
+        server=env.get("BIREME_SERVER") or env.get("ARGO_SERVER") or "",
+        namespace=env.get("BIREME_NAMESPACE") or env.get("ARGO_NAMESPACE") or "default",
+        log_level=env.get("BIREME_LOG_LEVEL") or "info",
+        log_format=env.get("BIREME_LOG_FORMAT") or "console",
+        drain_s=_number(env, "BIREME_DRAIN_S", 10),
+        secrets_dir=_path(env, "BIREME_SECRETS_DIR"),
+        watch_interval_s=_number(env, "BIREME_WATCH_INTERVAL_S", 1),
+        retain_events_s=_number(env, "BIREME_RETAIN_EVENTS_S", 7 * 86400),
+        max_request_bytes=int(_number(env, "BIREME_MAX_REQUEST_BYTES", 8 * 2**20)),
+        secret_values={
+            name.removeprefix("BIREME_SECRET_"): value
+            for name, value in env.items()
+            if name.startswith("BIREME_SECRET_")
+        },
+        environment=dict(env),
+    )
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    return Path(env[name]).expanduser().absolute() if env.get(name) else None
+
+
+def _xdg(env: Mapping[str, str], name: str, fallback: Path) -> Path:
+    return Path(env.get(name) or fallback) / "bireme"
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        return float(text)
+    except ValueError as error:
+        raise BadSetting(f"{name}: expected a number, found '{text}'") from error
+
+
+def _bare(token: str) -> str:
+    """Argo's own tools keep the scheme in ARGO_TOKEN."""
+    return token.removeprefix("Bearer ").strip()

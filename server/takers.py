@@ -1,0 +1,102 @@
+"""Who is given the applied objects of each kind: thin adapters between `objects` and the banks."""
+
+from collections.abc import Callable
+
+from bireme.manifests import decode
+from controller.cron import CronBank
+from controller.templates import TemplateShelf
+from events.run import EventBank
+from sensors.run import SensorBank
+from server.objects.check import nearest_line
+from server.objects.model import StoredObject
+from server.objects.run import Taker
+from server.secrets import KeptSecrets
+
+
+class TemplateTaker:
+    """Templates go on the controller's shelf."""
+
+    def __init__(self, shelf: TemplateShelf, kind: str) -> None:
+        self._shelf, self._kind = shelf, kind
+
+    async def apply(self, stored: StoredObject) -> None:
+        self._shelf.apply(stored.as_manifest())
+
+    async def remove(self, namespace: str, name: str) -> None:
+        self._shelf.remove(self._kind, namespace, name)
+
+
+class CronTaker:
+    """CronWorkflows go to the cron bank."""
+
+    def __init__(self, crons: CronBank) -> None:
+        self._crons = crons
+
+    async def apply(self, stored: StoredObject) -> None:
+        await self._crons.apply(stored.as_manifest())
+
+    async def remove(self, namespace: str, name: str) -> None:
+        await self._crons.remove(namespace, name)
+
+
+class SensorTaker:
+    """Sensors go to their bank, with the lines of their fields for its decisions."""
+
+    def __init__(self, sensors: SensorBank) -> None:
+        self._sensors = sensors
+
+    async def apply(self, stored: StoredObject) -> None:
+        self._sensors.add(stored.as_manifest(), _lines(stored))
+
+    async def remove(self, namespace: str, name: str) -> None:
+        self._sensors.remove(namespace, name)
+
+
+def _lines(stored: StoredObject) -> Callable[[str], int]:
+    return lambda path: nearest_line(stored.lines, path)
+
+
+class SourceTaker:
+    """EventSources go to their bank."""
+
+    def __init__(self, sources: EventBank) -> None:
+        self._sources = sources
+
+    async def apply(self, stored: StoredObject) -> None:
+        await self._sources.apply(decode.decode(stored.manifest))
+
+    async def remove(self, namespace: str, name: str) -> None:
+        await self._sources.remove(namespace, name)
+
+
+class ValueTaker:
+    """Secrets and ConfigMaps are kept for whoever refers to them."""
+
+    def __init__(self, secrets: KeptSecrets, kind: str) -> None:
+        self._secrets, self._kind = secrets, kind
+
+    async def apply(self, stored: StoredObject) -> None:
+        self._secrets.keep(stored.kind, stored.namespace, stored.name, stored.manifest)
+
+    async def remove(self, namespace: str, name: str) -> None:
+        self._secrets.forget(self._kind, namespace, name)
+
+
+def takers(
+    *,
+    shelf: TemplateShelf,
+    crons: CronBank,
+    sensors: SensorBank,
+    sources: EventBank,
+    secrets: KeptSecrets,
+) -> dict[str, Taker]:
+    """By kind. What is missing here is kept, and acts on nobody."""
+    return {
+        "WorkflowTemplate": TemplateTaker(shelf, "WorkflowTemplate"),
+        "ClusterWorkflowTemplate": TemplateTaker(shelf, "ClusterWorkflowTemplate"),
+        "CronWorkflow": CronTaker(crons),
+        "Sensor": SensorTaker(sensors),
+        "EventSource": SourceTaker(sources),
+        "Secret": ValueTaker(secrets, "Secret"),
+        "ConfigMap": ValueTaker(secrets, "ConfigMap"),
+    }

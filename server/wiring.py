@@ -1,0 +1,178 @@
+"""How the parts of an engine are built and joined, and in which order they start and stop."""
+
+import gc
+import sys
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+
+import structlog
+
+from bireme.kit.clock import Clock, SystemClock
+from bireme.kit.errors import ServiceError
+from bireme.kit.ids import Ids, RandomIds
+from bireme.storage.open import open_database
+from bireme.storage.ports import Database
+from controller.cron import CronBank
+from controller.run import Controller
+from controller.templates import TemplateShelf
+from events.buses.sqlite import Retention, SqliteBus
+from events.http import Listeners
+from events.run import EventBank
+from events.state import StoredState
+from executor.ports import Executor
+from executor.registry import backends
+from sensors.run import SensorBank
+from server.deck import Deck
+from server.metrics import Metrics
+from server.objects.directory import Directory
+from server.objects.run import Objects
+from server.secrets import KeptSecrets
+from server.settings import Settings
+from server.takers import takers
+
+log = structlog.get_logger(__name__)
+
+SWITCH_INTERVAL_S = 0.0005
+"""The database's writer is a thread: after a commit the loop must not wait the default 5 ms for its turn."""
+
+
+class PortInUse(ServiceError):
+    """Somebody else listens on the API's port."""
+
+
+def secrets_of(settings: Settings) -> KeptSecrets:
+    """The secret store of a process, its values masked in every log line from here on."""
+    kept = KeptSecrets(
+        settings.secrets_dir or settings.data_dir / "secrets", settings.secret_values
+    )
+    processors = structlog.get_config()["processors"]
+    structlog.configure(processors=[*processors[:-1], kept.mask_entry, processors[-1]])
+    return kept
+
+
+def executor_of(settings: Settings, clock: Clock, secrets: KeptSecrets) -> Executor:
+    """The backend where steps run: processes of this machine."""
+    environment = settings.environment
+    root = settings.data_dir / "steps"
+    return backends["process"](root, clock, environment=environment, secrets=secrets)
+
+
+async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
+    """All parts, joined; nothing runs yet. What was opened closes with `stack`, last opened first."""
+    clock, ids = SystemClock(), RandomIds()
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    secrets = secrets_of(settings)
+    database = await open_database(settings.data_dir / "bireme.db")
+    stack.push_async_callback(database.close)
+    executor = executor_of(settings, clock, secrets)
+    stack.push_async_callback(executor.close)
+    deck = join(settings, clock, ids, database=database, executor=executor, secrets=secrets)
+    for close in (deck.sensors.close, deck.listeners.close, deck.sources.close):
+        stack.push_async_callback(close)
+    return deck
+
+
+def join(
+    settings: Settings,
+    clock: Clock,
+    ids: Ids,
+    *,
+    database: Database,
+    executor: Executor,
+    secrets: KeptSecrets,
+) -> Deck:
+    """The two banks on one hull: the sensors get the controller as their port to workflows."""
+    controller = Controller(database, executor, clock, ids, shelf=TemplateShelf())
+    crons = CronBank(database, clock, controller)
+    sensors = SensorBank(database, clock, ids, controller, secrets)
+    retention = Retention(age=timedelta(seconds=settings.retain_events_s))
+    bus = SqliteBus(database, clock, sensors.consume, retention)
+    listeners = Listeners(settings.host)
+    sources = EventBank(
+        bus=bus,
+        clock=clock,
+        ids=ids,
+        secrets=secrets,
+        state=StoredState(database),
+        http=listeners,
+    )
+    given = takers(
+        shelf=controller.shelf, crons=crons, sensors=sensors, sources=sources, secrets=secrets
+    )
+    metrics = Metrics()
+    controller.on_end(metrics.count_end)
+    return Deck(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        database=database,
+        bus=bus,
+        executor=executor,
+        controller=controller,
+        crons=crons,
+        sources=sources,
+        listeners=listeners,
+        sensors=sensors,
+        metrics=metrics,
+        objects=Objects(database, clock, ids, given, controller.submit),
+    )
+
+
+async def listen(deck: Deck, token: str, stack: AsyncExitStack) -> str:
+    """Serve the API; its address. Health answers from here on, readiness later. Raises PortInUse."""
+    from aiohttp import web
+
+    from server.api import app
+
+    settings = deck.settings
+    application = app.build(deck, token=token, max_body_bytes=settings.max_request_bytes)
+    runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=2.0)
+    try:
+        await site.start()
+    except OSError as error:
+        raise PortInUse(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror};"
+            " take another port with --port, or 0 for any free one"
+        ) from error
+    port = runner.addresses[0][1]
+    shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+async def start(deck: Deck, directory: Directory | None) -> None:
+    """Bring everything back: objects to their banks, runs from their history, then the directory's manifests."""
+    await deck.objects.load(between=partial(_adopt, deck))
+    if directory is not None:
+        await directory.look()
+
+
+async def _adopt(deck: Deck) -> None:
+    """Before anything new can start: what was running is running again."""
+    adopted = await deck.controller.recover()
+    if adopted:
+        log.info("runs_adopted", count=adopted)
+
+
+def loops(deck: Deck, directory: Directory | None) -> dict[str, Awaitable[None]]:
+    """What runs until the process stops, by name."""
+    running: dict[str, Awaitable[None]] = {
+        "controller": deck.controller.run(),
+        "crons": deck.crons.run(),
+        "sensors": deck.sensors.run(),
+        "bus": deck.bus.run(),
+    }
+    if directory is not None:
+        running["directory"] = directory.run()
+    return running
+
+
+def settle() -> None:
+    """After the start: what was loaded stays for good, so the collector need never look at it again."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.collect()
+    gc.freeze()
