@@ -57,7 +57,7 @@ def _translate(pattern: str) -> str:
 
 def _final_dollar(pattern: str) -> str:
     """Without (?m), RE2's `$` is the very end, while Python's also stands before a last newline."""
-    if "(?m" in pattern or "(?s" in pattern and "m" in pattern.split(")")[0]:
+    if "(?m" in pattern or ("(?s" in pattern and "m" in pattern.split(")")[0]):
         return pattern
     return re.sub(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\$", lambda m: m[1] or r"\Z", pattern)
 

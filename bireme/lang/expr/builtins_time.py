@@ -1,8 +1,6 @@
-"""The functions of the language about time. `now` is the one whose answer is not in the text; the caller may pin it."""
+"""The functions of the language about time, except `now`, which needs the frame."""
 
-from collections.abc import Callable
-from contextvars import ContextVar
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from bireme.lang import goduration
@@ -11,7 +9,6 @@ from bireme.lang.expr.builtins_text import string
 from bireme.lang.expr.signature import Signature
 from bireme.lang.expr.times import Duration, Time, location, parse_time
 
-clock: ContextVar[Callable[[], datetime] | None] = ContextVar("expr_clock", default=None)
 _LAYOUTS: Final = (
     "2006-01-02",
     "15:04:05",
@@ -21,14 +18,6 @@ _LAYOUTS: Final = (
     "Monday, 02-Jan-06 15:04:05 MST",
     "Mon, 02 Jan 2006 15:04:05 MST",
 )
-
-
-def now() -> Time:
-    """The time of the clock that was given by `clock.set`. Raises LangError when none was."""
-    source = clock.get()
-    if source is None:
-        raise LangError("now() has no clock here")
-    return Time(source())
 
 
 def duration(text: Any) -> Duration:
@@ -58,7 +47,6 @@ def timezone(name: Any) -> tzinfo:
 
 
 FUNCTIONS: Final[dict[str, Signature]] = {
-    "now": (now, 0, 0),
     "duration": (duration, 1, 1),
     "date": (date, 1, 4),
     "timezone": (timezone, 1, 1),

@@ -10,6 +10,7 @@ from bireme.lang.expr.fetch import cut, fetch, fetch_key
 from bireme.lang.expr.frame import Frame, Run, Stop
 from bireme.lang.expr.lexer import error_at
 from bireme.lang.expr.parser import BUILTINS, PREDICATES
+from bireme.lang.expr.times import Time
 
 _POINTERS: Final = ("", "index", "acc")
 
@@ -138,7 +139,7 @@ def _binary(compiler: Compiler, tree: nodes.Binary) -> Run:
     if op in ("&&", "and", "||", "or"):
         return _logic(compiler, op, at, left, right)
     if op == "matches" and isinstance(tree.right, nodes.Constant):
-        compiler.guard(regex.compile, at, right)(Frame({}, {}, False))
+        compiler.guard(regex.compile, at, right)(Frame({}, {}))
     work = _OPERATORS[op]
     spends = op == ".."
 
@@ -238,6 +239,8 @@ def _call(compiler: Compiler, tree: nodes.Call) -> Run:
 def _builtin(compiler: Compiler, tree: nodes.Builtin) -> Run:
     if tree.name in PREDICATES:
         return _predicate_builtin(compiler, tree)
+    if tree.name == "now":
+        return _now(compiler, tree)
     work, least, most = builtins.FUNCTIONS[tree.name]
     if not least <= len(tree.args) <= most:
         few = "not enough" if len(tree.args) < least else "too many"
@@ -251,6 +254,18 @@ def _builtin(compiler: Compiler, tree: nodes.Builtin) -> Run:
         return value
 
     return spending
+
+
+def _now(compiler: Compiler, tree: nodes.Builtin) -> Run:
+    if tree.args:
+        raise compiler.fail("too many arguments to call now", tree.at)
+
+    def run(frame: Frame) -> Time:
+        if frame.now is None:
+            raise compiler.fail("now() is not known here", tree.at)
+        return Time(frame.now)
+
+    return run
 
 
 def _predicate_builtin(compiler: Compiler, tree: nodes.Builtin) -> Run:

@@ -1,6 +1,7 @@
 """What one evaluation carries along, and the type of a compiled piece."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from bireme.lang.errors import LangError, OverBudget
@@ -13,14 +14,19 @@ NOTHING: Final[Mapping[str, Any]] = {}
 class Frame:
     """The environment, the element a predicate looks at, the `let` values, and how many steps are left."""
 
-    __slots__ = ("acc", "env", "functions", "index", "item", "lets", "steps", "undefined_ok")
+    __slots__ = ("acc", "env", "functions", "index", "item", "lets", "now", "steps", "undefined_ok")
 
     def __init__(
-        self, env: Mapping[str, Any], functions: Mapping[str, Any], undefined_ok: bool
+        self,
+        env: Mapping[str, Any],
+        functions: Mapping[str, Any],
+        undefined_ok: bool = False,
+        now: datetime | None = None,
     ) -> None:
         self.env = env
         self.functions = functions
         self.undefined_ok = undefined_ok
+        self.now = now
         self.item: Any = None
         self.index = 0
         self.acc: Any = None

@@ -12,6 +12,20 @@ def required(tree: nodes.Node) -> frozenset[str]:
     return frozenset(_needs(tree, False))
 
 
+def mentioned(tree: nodes.Node) -> frozenset[str]:
+    """Every variable the expression looks at, by its full path, guarded or not."""
+    return frozenset(_mentions(tree))
+
+
+def _mentions(tree: nodes.Node) -> Iterator[str]:
+    path = _path(tree)
+    if path:
+        yield ".".join(path)
+        return
+    for child in _children(tree):
+        yield from _mentions(child)
+
+
 def _needs(tree: nodes.Node, guarded: bool) -> Iterator[str]:
     path = _path(tree)
     if path:
@@ -30,7 +44,7 @@ def _needs(tree: nodes.Node, guarded: bool) -> Iterator[str]:
 def _path(tree: nodes.Node) -> tuple[str, ...]:
     """`a.b['c']` as its names; empty when the tree is anything else."""
     if isinstance(tree, nodes.Name):
-        return (tree.name,)
+        return () if tree.name == "$env" else (tree.name,)
     if isinstance(tree, nodes.Chain):
         return _path(tree.value)
     if isinstance(tree, nodes.Member) and isinstance(tree.key, nodes.Constant):

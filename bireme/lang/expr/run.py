@@ -1,6 +1,7 @@
 """Compile once, evaluate often."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from bireme.lang.expr import values
 from bireme.lang.expr.compile import Compiler
 from bireme.lang.expr.frame import NOTHING, Frame
 from bireme.lang.expr.lexer import error_at
-from bireme.lang.expr.names import required
+from bireme.lang.expr.names import mentioned, required
 from bireme.lang.expr.parser import parse
 
 MAX_TEXT: Final = 100_000
@@ -18,7 +19,7 @@ MAX_TEXT: Final = 100_000
 class Expression:
     """A compiled expression. It sees dicts, lists and plain values, never a Python attribute."""
 
-    __slots__ = ("_roots", "_run", "identifiers", "text")
+    __slots__ = ("_roots", "_run", "identifiers", "mentions", "text")
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_TEXT:
@@ -29,6 +30,7 @@ class Expression:
         self._run = compiler.node(tree)
         self._roots = tuple(compiler.roots)
         self.identifiers: frozenset[str] = required(tree)
+        self.mentions: frozenset[str] = mentioned(tree)
 
     def evaluate(
         self,
@@ -36,15 +38,17 @@ class Expression:
         functions: Mapping[str, Any] = NOTHING,
         *,
         undefined_ok: bool = False,
+        now: datetime | None = None,
     ) -> Any:
         """The value over `env`; names in `env` hide those in `functions`. Raises LangError.
 
         A top-level name that neither has is an error, or nil with `undefined_ok`.
+        `now` is what now() answers.
         """
         if not undefined_ok:
             self._check_names(env, functions)
         try:
-            return self._run(Frame(env, functions, undefined_ok))
+            return self._run(Frame(env, functions, undefined_ok, now))
         except RecursionError:
             raise LangError("the expression nests too deep to be evaluated") from None
 
