@@ -11,7 +11,7 @@ import structlog
 from bireme.kit.backoff import Backoff
 from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError, InvalidManifest, Problem, UserError
-from bireme.kit.ids import Ids
+from bireme.kit.ids import Ids, digest
 from bireme.kit.supervise import TaskScope
 from events import fields
 from events.model import Event
@@ -56,6 +56,20 @@ class SourceStatus(msgspec.Struct, kw_only=True, rename="camel"):
     filter_errors: int = 0
     failed: int = 0
     last_event_at: datetime | None = None
+
+
+class _EventIds:
+    """Ids of 32 hex digits: the time in milliseconds, then 80 bits nobody can guess. In the log's index they lie in
+    the order of the log, which makes writing it twice as cheap as random ids do."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._seed = ids.uid()
+        self._count = 0
+
+    def next(self, now: datetime) -> str:
+        self._count += 1
+        chance = digest(self._seed, str(self._count))
+        return f"{int(now.timestamp() * 1000):012x}{chance[:20]}"
 
 
 class Configured(NamedTuple):
@@ -163,6 +177,7 @@ class _Inlet:
         )
         self._around = around
         self._bus = bus
+        self._event_ids = _EventIds(around.ids)
         self._filter: PayloadFilter | None = None
         self._log = log.bind(source=place.name, subject=place.subject, kind=place.kind)
 
@@ -235,7 +250,7 @@ class _Inlet:
     def _complete(self, event: NewEvent, now: datetime) -> Event:
         place = self._around.place
         return Event(
-            id=event.id or self._around.ids.uid().replace("-", ""),
+            id=event.id or self._event_ids.next(now),
             namespace=place.namespace,
             source=place.name,
             subject=place.subject,
