@@ -1,8 +1,8 @@
 """Schedules as Argo reads them: five fields, `@daily` and the like, `@every 5m`, `CRON_TZ=` in front.
 
-The matching of wall-clock fields is croniter's. Around it stands what the schedules of Argo's library mean otherwise: its
-strict grammar, and its idea of daylight saving time: a wall-clock time that a day does not have is skipped, one that a
-day has twice matches twice.
+The matching of wall-clock fields is croniter's. Around it stands what the schedules of Argo's library mean otherwise:
+its strict grammar, and its idea of daylight saving time: a wall-clock time that a day does not have is skipped, one
+that a day has twice matches twice.
 """
 
 import re
@@ -39,8 +39,8 @@ _FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (0, 6, _DAYS),
 )
 _YEARS = 5
-_WINDOW = timedelta(hours=26)
-"""How far wall clocks are looked at around a moment: more than any shift of a zone."""
+_WINDOW = timedelta(hours=2)
+"""How far wall clocks are looked at around a moment: more than daylight saving shifts any zone."""
 
 
 class Schedule(NamedTuple):
@@ -165,12 +165,18 @@ def _parse_fields(text: str, zone: str | None) -> Schedule:
     if len(fields) != 5:
         raise LangError(f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]")
     sets = [_field(field, *bounds) for field, bounds in zip(fields, _FIELDS, strict=True)]
-    stars = [any(part[:1] in "*?" for part in field.split(",")) for field in (fields[2], fields[4])]
+    stars = [any(_is_star(part) for part in field.split(",")) for field in (fields[2], fields[4])]
     plain = [
         "*" if len(values) == high - low + 1 else ",".join(map(str, sorted(values)))
         for values, (low, high, _) in zip(sets, _FIELDS, strict=True)
     ]
     return Schedule(None, " ".join(plain), not any(stars), zone)
+
+
+def _is_star(part: str) -> bool:
+    """Whether the part leaves its field open: a step above one closes it."""
+    span, _, step = part.partition("/")
+    return span in ("*", "?") and step in ("", "1")
 
 
 def _field(text: str, low: int, high: int, names: dict[str, int]) -> set[int]:
