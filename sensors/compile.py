@@ -5,14 +5,14 @@ compiled is listed in `Sensor.broken`. Both become `error` decisions, so that no
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from bireme.kit import ids
-from bireme.kit.errors import BiremeError
-from bireme.lang import conditions
+from bireme.kit.errors import BiremeError, UserError
+from bireme.lang import conditions, cron
 from sensors import combine, retry
 from sensors.errors import BadSensor
 from sensors.model import (
@@ -104,8 +104,8 @@ def judge(item: Json) -> combine.Judge:
         return _always(BadSensor("the script filter is not supported yet; use exprs", "script"))
     try:
         judges = [_filter(kind, settings) for kind in _kinds(settings)]
-    except BadSensor as error:
-        return _always(error)
+    except (UserError, msgspec.ValidationError) as error:
+        return _always(BadSensor(f"filters: {error}"))
     if item.get("filtersLogicalOperator") == "or":
         return combine.some(judges)
     return combine.every(judges)
@@ -133,7 +133,8 @@ def _rule(item: Json, index: int, digests: dict[str, str], line: Lines) -> Trigg
     text = template.get("conditions") or ""
     path = f"spec.triggers[{index}]"
     where = f"{path}.template.conditions" if text else path
-    names, satisfied, broken = _condition(text, digests)
+    condition = _condition(text, digests)
+    broken = condition.broken
     try:
         again, rate, resets = _retry(item), _rate(item), _resets(template)
     except BadSensor as error:
@@ -144,10 +145,10 @@ def _rule(item: Json, index: int, digests: dict[str, str], line: Lines) -> Trigg
         kind=kind_of(template),
         definition=item,
         condition=text or " && ".join(digests),
-        names=names,
-        definitions={name: digests[name] for name in names},
-        satisfied=satisfied,
-        is_stateful="&" in text if text else len(digests) > 1,
+        names=condition.names,
+        definitions={name: digests[name] for name in condition.names},
+        satisfied=condition.satisfied,
+        is_stateful=condition.is_stateful,
         retry=again,
         rate=rate,
         resets=resets,
@@ -176,18 +177,31 @@ def dead_letter(rule: TriggerRule, definition: Json) -> TriggerRule:
     )
 
 
-def _condition(
-    text: str, digests: dict[str, str]
-) -> tuple[tuple[str, ...], Callable[[frozenset[str]], bool], str]:
-    every = frozenset(digests)
-    if not text:
-        return tuple(digests), every.issubset, "" if every else "the sensor has no dependencies"
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A trigger's condition, or why it can never hold."""
+
+    names: tuple[str, ...]
+    satisfied: Callable[[frozenset[str]], bool]
+    is_stateful: bool
+    broken: str = ""
+
+
+def _condition(text: str, digests: dict[str, str]) -> _Condition:
+    if not digests:
+        return _never("the sensor has no dependencies")
     try:
-        condition = conditions.compile(text, tuple(digests))
+        found = conditions.compile(text, tuple(digests))
     except BiremeError as error:
-        return (), lambda received: False, f"condition '{text}': {error}"
-    names = tuple(name for name in digests if name in condition.names)
-    return names, condition.evaluate, ""
+        return _never(f"condition '{text}': {error}")
+    if not found.names:
+        return _never(f"condition '{text}' names no dependency")
+    names = tuple(name for name in digests if name in found.names)
+    return _Condition(names, found.evaluate, found.requires_and)
+
+
+def _never(why: str) -> _Condition:
+    return _Condition((), lambda received: False, False, why)
 
 
 def _retry(item: Json) -> Retry:
@@ -207,7 +221,17 @@ def _rate(item: Json) -> RateLimit | None:
 
 def _resets(template: Json) -> tuple[Reset, ...]:
     times = [item.get("byTime") or {} for item in template.get("conditionsReset") or ()]
-    return tuple(Reset(time.get("cron") or "", time.get("timezone") or "") for time in times)
+    return tuple(_reset(time.get("cron") or "", time.get("timezone") or "") for time in times)
+
+
+def _reset(spec: str, timezone: str) -> Reset:
+    try:
+        cron.validate(spec, timezone or None)
+    except BiremeError as error:
+        raise BadSensor(f"conditionsReset: {error}") from error
+    if len(spec.split()) != 5:
+        raise BadSensor(f"conditionsReset: '{spec}' needs exactly five fields")
+    return Reset(spec, timezone)
 
 
 def _text(item: Json) -> str:

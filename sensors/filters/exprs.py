@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from bireme.lang import govaluate
 from bireme.lang.errors import LangError
-from sensors import govaluate
 from sensors.combine import entries
 from sensors.model import Check, Verdict
 from sensors.registry import filters

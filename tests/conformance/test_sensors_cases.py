@@ -25,9 +25,22 @@ pytestmark = pytest.mark.skipif(not TABLE.exists(), reason="the conformance fold
 Case = dict[str, Any]
 
 ALWAYS_AN_EVENT = "an evaluation always has an event; upstream's nil event cannot be expressed"
+NO_SCRIPT_YET = "the script filter (Lua) comes later; until then it is an error that says so"
+SCRIPTED = (
+    "[] script error + data ok",
+    "[] all bad",
+    "[] data false and script error (error still surfaces)",
+    "[and] script ok + data bad",
+    "[and] script error + data ok",
+    "[and] all ok",
+    "[and] all bad",
+    "[and] data false and script error (error still surfaces)",
+    "[or] data false and script error (error still surfaces)",
+)
 DIFFERENCES: dict[str, dict[str, str]] = {
     "dataFilter": {"TestFilterData/nil_event": ALWAYS_AN_EVENT},
     "exprFilter": {"TestFilterExpr/nil_event": ALWAYS_AN_EVENT},
+    "dependencyFilter": dict.fromkeys(SCRIPTED, NO_SCRIPT_YET),
     "contextFilter": {"TestFilterContext/actual_event_context_is_nil": ALWAYS_AN_EVENT},
 }
 

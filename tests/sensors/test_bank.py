@@ -103,6 +103,7 @@ async def test_a_dead_firing_is_driven_again_from_the_corrected_sensor(
     await deck.bank.redrive(firing)
     async with asyncio.timeout(5), running(deck):
         while any(row[1] == "pending" for row in await deck.firings()):
+            deck.bank.outbox.wake()
             await asyncio.sleep(0)
     assert [row[1] for row in await deck.firings()] == ["fired"]
     with pytest.raises(Conflict, match="is fired"):

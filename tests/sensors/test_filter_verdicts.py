@@ -97,6 +97,8 @@ ERRORS: dict[str, tuple[Any, str]] = {
         {"time": {"start": "09:00", "stop": "10:00:00"}},
         'parsing time "2026-01-01 09:00"',
     ),
+    "a kind nobody has": ({"moon": {"phase": "full"}}, "unknown kind 'moon'"),
+    "a shape that does not fit": ({"data": {"path": "x"}}, "Expected `array`"),
     "script": ({"script": "return true"}, "the script filter is not supported yet"),
 }
 

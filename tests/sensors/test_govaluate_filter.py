@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from bireme.lang import govaluate
 from bireme.lang.errors import LangError
-from sensors import govaluate
 
 HOLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "both sides": ("a > 4 && b == 'x'", {"a": 5.0, "b": "x"}),
