@@ -71,7 +71,7 @@ class _Checked:
 
         Everything but the arguments is shared between such runs, in memory too.
         """
-        own = manifest["spec"].get("arguments")
+        own = _with_values(self.spec.get("arguments"), manifest["spec"].get("arguments"))
         spec = self.spec if own is None else {**self.spec, "arguments": own}
         stored = self.stored_spec
         if stored is not None:
@@ -79,6 +79,19 @@ class _Checked:
         return Definition(
             manifest={**manifest, "spec": spec}, stored_spec=stored, templates=self.templates
         )
+
+
+def _with_values(checked: Json | None, given: Json | None) -> Json | None:
+    """The arguments that were checked, with the texts given this time: those are all that may differ."""
+    if checked is None or given is None:
+        return checked
+    parameters = [
+        {**parameter, "value": new["value"]} if isinstance(new.get("value"), str) else parameter
+        for parameter, new in zip(
+            checked.get("parameters") or [], given.get("parameters") or [], strict=True
+        )
+    ]
+    return {**checked, "parameters": parameters}
 
 
 class Nursery:
@@ -168,7 +181,7 @@ class Nursery:
         errors = [problem for problem in problems if problem.severity == "error"]
         if errors:
             raise InvalidManifest(errors)
-        namespace, spec = manifest["metadata"]["namespace"], manifest["spec"]
+        namespace, spec = manifest["metadata"]["namespace"], decoded.raw["spec"]
         base = templates.base_spec(spec, self._shelf, namespace)
         layers = [layer for layer in (base, self._defaults) if layer]
         stored = merge.join_specs(spec, base, self._defaults) if layers else None

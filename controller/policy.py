@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from bireme.kit.errors import UserError
 from bireme.lang import environment, expr, tags, when
+from bireme.lang.expr.times import Time
 from controller.schedule import CronState
 
 Act = Literal["run", "replace", "skip", "fail"]
@@ -50,8 +51,8 @@ def should_stop(cron: Mapping[str, Any], state: CronState) -> bool:
     text = (cron["spec"].get("stopStrategy") or {}).get("expression")
     if not text:
         return False
-    env = {**environment.functions(), **environment.expand_dotted(variables(cron, state))}
-    return expr.eval_bool(text, env)
+    env = environment.expand_dotted(variables(cron, state))
+    return expr.eval_bool(text, env, environment.functions())
 
 
 def variables(cron: Mapping[str, Any], state: CronState) -> dict[str, Any]:
@@ -61,9 +62,7 @@ def variables(cron: Mapping[str, Any], state: CronState) -> dict[str, Any]:
     found: dict[str, Any] = {
         "cronworkflow.name": metadata["name"],
         "cronworkflow.namespace": metadata.get("namespace") or "default",
-        "cronworkflow.lastScheduledTime": None
-        if last is None
-        else datetime.fromtimestamp(last, UTC),
+        "cronworkflow.lastScheduledTime": last and Time(datetime.fromtimestamp(last, UTC)),
         "cronworkflow.failed": state.failed,
         "cronworkflow.succeeded": state.succeeded,
     }

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-import bireme.lang.cron as cron_times
 import msgspec
+
+import bireme.lang.cron as cron_times
 
 ConcurrencyPolicy = Literal["Allow", "Forbid", "Replace"]
 
@@ -54,7 +55,7 @@ def timetable(spec: Mapping[str, Any]) -> Timetable:
 
 def with_timezone(schedules: Sequence[str], timezone: str) -> list[str]:
     """Each schedule with its zone in front, as robfig's parser reads it."""
-    return [f"CRON_TZ={timezone} {text}" if timezone else text for text in schedules]
+    return [f"CRON_TZ={timezone} {text}" if timezone and text else text for text in schedules]
 
 
 def next_time(table: Timetable, after: datetime) -> datetime | None:
