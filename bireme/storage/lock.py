@@ -30,5 +30,8 @@ class FileLock:
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """The file stays: removing it would let two processes lock two different files of one name."""
-        os.close(self._fd)
+        """Releasing twice is releasing once. The file stays: without it two processes could lock two different files
+        of one name."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -215,10 +215,9 @@ def _duration(field: str, text: str) -> timedelta:
         raise BadSourceConfig(f"{field}: {error}") from error
 
 
-def _zone(name: str) -> tzinfo | None:
-    """None is the process's own zone."""
+def _zone(name: str) -> tzinfo:
     if not name:
-        return None
+        return UTC
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -1,0 +1,113 @@
+"""What event tests stand on: a database, buses, a bank on free ports, a client."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bireme.kit.clock import SystemClock
+from bireme.kit.errors import NotFound
+from bireme.kit.ids import CountedIds
+from bireme.storage.open import open_database
+from bireme.storage.ports import Database
+from events.buses.sqlite import SqliteBus
+from events.http import Listeners
+from events.model import Event
+from events.ports import Place
+from events.run import EventBank
+from events.state import StoredState
+
+
+class GivenSecrets:
+    """Secrets by (name, key)."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, str], bytes] = {}
+
+    def secret(self, namespace: str, name: str, key: str) -> bytes:
+        try:
+            return self.values[name, key]
+        except KeyError:
+            raise NotFound(f"no secret {namespace}/{name} key {key}") from None
+
+    def config(self, namespace: str, name: str, key: str) -> str:
+        return self.secret(namespace, name, key).decode()
+
+
+class KeptState:
+    """A source's memory, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Place, bytes] = {}
+
+    async def load(self, place: Place) -> bytes | None:
+        return self.kept.get(place)
+
+    async def save(self, place: Place, state: bytes) -> None:
+        self.kept[place] = state
+
+
+class Bench:
+    """A bank over a real log, and its client."""
+
+    def __init__(self, database: Database, secrets: GivenSecrets) -> None:
+        self.database = database
+        self.secrets = secrets
+        self.listeners = Listeners("127.0.0.1")
+        self.bus = SqliteBus(database, SystemClock())
+        self.client = aiohttp.ClientSession()
+        self.bank = EventBank(
+            bus=self.bus,
+            clock=SystemClock(),
+            ids=CountedIds(),
+            secrets=secrets,
+            state=StoredState(database),
+            http=self.listeners,
+        )
+
+    async def apply(self, spec: dict[str, Any], name: str = "hooks") -> None:
+        await self.bank.apply(manifest(spec, name))
+
+    async def events(self) -> list[Event]:
+        async for events in self.bus.read("test", 0):
+            return list(events)
+        return []
+
+    async def close(self) -> None:
+        await self.client.close()
+        await self.bank.close()
+        await self.listeners.close()
+
+
+def manifest(spec: dict[str, Any], name: str = "hooks") -> Any:
+    """An EventSource as the bank takes it."""
+    metadata = SimpleNamespace(name=name, namespace="default")
+    return SimpleNamespace(metadata=metadata, raw={"spec": spec})
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await open_database(tmp_path / "events.db")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def bench(database: Database) -> AsyncIterator[Bench]:
+    opened = Bench(database, GivenSecrets())
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    def pick() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return pick
