@@ -1,10 +1,12 @@
 """Packing outputs and unpacking inputs. What is unpacked cannot reach outside its directory."""
 
+import gzip
 import os
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +16,7 @@ from executor.ports import ExecutorError
 
 _SUFFIXES = {"none": "", "tar": ".tgz", "zip": ".zip"}
 _ENCRYPTED = 0x1
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
 
 
 class BadArchive(ExecutorError, UserError):
@@ -56,7 +59,7 @@ def unpack(source: Path, target: Path, kind: str) -> None:
         _unzip(source, room) if kind == "zip" else _untar(source, room)
         entries = list(room.iterdir())
         os.replace(entries[0] if len(entries) == 1 else room, target)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+    except _BROKEN as error:
         raise BadArchive(
             f"{source.name} is not a sound {kind or 'tar'} archive: {error}"
         ) from error

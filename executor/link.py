@@ -11,20 +11,15 @@ from typing import Any
 import msgspec
 import structlog
 
-from bireme.kit.errors import ServiceError
 from bireme.kit.supervise import TaskScope
-from executor.ports import ExecutorError
 
 log = structlog.get_logger(__name__)
 
 _START = (
     "import sys; sys.path.append(sys.argv.pop(1)); from executor.runner.main import main; main()"
 )
-_TRIES = 20
-
-
-class RunnerUnavailable(ExecutorError, ServiceError):
-    """The runner could not be started; its log says why."""
+_RETRY_S, _LONGEST_RETRY_S = 0.02, 2.0
+_COMPLAIN_EVERY = 20
 
 
 class Heard(msgspec.Struct):
@@ -103,20 +98,27 @@ class Link(asyncio.Protocol):
             self._scope.start("connect", self._connected())
 
     async def _connected(self) -> None:
-        """Connect, starting a runner first if nobody answers. Raises RunnerUnavailable after some tries."""
+        """Until there is a connection: connect, starting a runner if nobody answers. Steps wait, they are not lost."""
+        attempt = 0
         try:
-            for attempt in range(_TRIES):
+            while self._transport is None and not self._closed:
                 if plug := _plug(self._root):
                     loop = asyncio.get_running_loop()
                     await loop.create_unix_connection(lambda: self, sock=plug)
-                    return
-                await asyncio.to_thread(start_runner, self._root)
-                await asyncio.sleep(0.0 if attempt == 0 else 0.05 * attempt)
-            raise RunnerUnavailable(
-                f"the runner does not answer in {self._root}: see runner.log there"
-            )
+                else:
+                    await self._start_runner(attempt)
+                attempt += 1
+                await asyncio.sleep(min(_RETRY_S * (attempt - 1), _LONGEST_RETRY_S))
         finally:
             self._connecting = False
+
+    async def _start_runner(self, attempt: int) -> None:
+        if attempt and attempt % _COMPLAIN_EVERY == 0:
+            log.error("runner_unavailable", attempts=attempt, see=str(self._root / "runner.log"))
+        try:
+            await asyncio.to_thread(start_runner, self._root)
+        except OSError as error:
+            log.error("runner_not_started", error=str(error))
 
 
 def start_runner(root: Path) -> None:

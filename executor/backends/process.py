@@ -105,17 +105,20 @@ class ProcessBackend:
 
     async def reports(self) -> AsyncIterator[Report]:
         while True:
-            for report in await self.next_reports():
-                yield report
+            await self._some_reports()
+            yield self._reports.popleft()
 
     async def next_reports(self) -> list[Report]:
         """All reports there are, waiting for the first: one turn of the loop for many steps."""
-        while not self._reports:
-            self._news.clear()
-            await self._news.wait()
+        await self._some_reports()
         batch = list(self._reports)
         self._reports.clear()
         return batch
+
+    async def _some_reports(self) -> None:
+        while not self._reports:
+            self._news.clear()
+            await self._news.wait()
 
     async def logs(self, task_id: str, follow: bool) -> AsyncIterator[bytes]:
         place = Place(self._root, task_id)
