@@ -1,4 +1,4 @@
-"""The values of the engine: a run and its nodes, what comes in (inputs), what changes (history), what must be done (effects).
+"""The values of the engine: nodes, inputs, changes (the history), effects (what must be done).
 
 The engine is a pure function. `advance(run, inputs, now)` brings a run forward and says what changed and what to do;
 `fold(run, changes)` makes the same run again from the changes alone. Nothing here reads a clock or does I/O.
@@ -76,7 +76,7 @@ class Node(msgspec.Struct, gc=False):
 # --- changes: the history ---------------------------------------------------------------------------------------
 
 
-class NodeChanged(msgspec.Struct, tag="n", omit_defaults=True, gc=False):
+class NodeChanged(msgspec.Struct, tag_field="t", tag="n", omit_defaults=True, gc=False):
     """A patch of one node; a node not seen before is made by it. `edges` are children to append."""
 
     id: str
@@ -88,41 +88,41 @@ class NodeChanged(msgspec.Struct, tag="n", omit_defaults=True, gc=False):
     slot: int | UnsetType = UNSET
     template: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
-    started: datetime | None | UnsetType = UNSET
-    finished: datetime | None | UnsetType = UNSET
-    inputs: tuple[str | None, ...] | None | UnsetType = UNSET
-    artifacts: list[Json] | None | UnsetType = UNSET
-    outputs: NodeOutputs | None | UnsetType = UNSET
-    exit_code: str | None | UnsetType = UNSET
+    started: datetime | UnsetType | None = UNSET
+    finished: datetime | UnsetType | None = UNSET
+    inputs: tuple[str | None, ...] | UnsetType | None = UNSET
+    artifacts: list[Json] | UnsetType | None = UNSET
+    outputs: NodeOutputs | UnsetType | None = UNSET
+    exit_code: str | UnsetType | None = UNSET
     edges: list[str] | UnsetType = UNSET
-    outbound: list[str] | None | UnsetType = UNSET
+    outbound: list[str] | UnsetType | None = UNSET
     flags: str | UnsetType = UNSET
     daemoned: bool | UnsetType = UNSET
     progress: str | UnsetType = UNSET
     display: str | UnsetType = UNSET
-    memo: Json | None | UnsetType = UNSET
+    memo: Json | UnsetType | None = UNSET
     waiting: str | UnsetType = UNSET
-    body: Json | None | UnsetType = UNSET
+    body: Json | UnsetType | None = UNSET
 
 
-class NodesRemoved(msgspec.Struct, tag="d", gc=False):
+class NodesRemoved(msgspec.Struct, tag_field="t", tag="d", gc=False):
     """A manual retry took these nodes away; they vanish from every list of children and outbound nodes too."""
 
     ids: list[str]
 
 
-class RunChanged(msgspec.Struct, tag="r", omit_defaults=True, gc=False):
+class RunChanged(msgspec.Struct, tag_field="t", tag="r", omit_defaults=True, gc=False):
     """A patch of the run itself. Mappings replace what was there."""
 
     phase: Phase | UnsetType = UNSET
     message: str | UnsetType = UNSET
-    started: datetime | None | UnsetType = UNSET
-    finished: datetime | None | UnsetType = UNSET
-    deadline: datetime | None | UnsetType = UNSET
+    started: datetime | UnsetType | None = UNSET
+    finished: datetime | UnsetType | None = UNSET
+    deadline: datetime | UnsetType | None = UNSET
     suspended: bool | UnsetType = UNSET
     shutdown: str | UnsetType = UNSET
     seen_status: str | UnsetType = UNSET
-    outputs: NodeOutputs | None | UnsetType = UNSET
+    outputs: NodeOutputs | UnsetType | None = UNSET
     parameters: dict[str, str] | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     annotations: dict[str, str] | UnsetType = UNSET
@@ -135,7 +135,9 @@ Change = NodeChanged | NodesRemoved | RunChanged
 
 
 class Begin(msgspec.Struct, tag="begin", frozen=True):
-    """Start the run: check its arguments and execute the entrypoint."""
+    """Start the run: check its arguments and execute the entrypoint. `problem` is what validation found wrong."""
+
+    problem: str = ""
 
 
 class Reported(msgspec.Struct, tag="reported", frozen=True):
@@ -158,7 +160,7 @@ class Operation(msgspec.Struct, tag="operation", frozen=True, kw_only=True, omit
     kind: Literal["suspend", "resume", "stop", "terminate", "set"]
     selector: str = ""
     message: str = ""
-    phase: str = ""
+    phase: Phase = ""
     outputs: dict[str, str] = {}
     by: dict[str, str] = {}
 

@@ -59,5 +59,6 @@ def check(moves: "Mapping[Phase, frozenset[Phase]]", old: Phase, new: Phase) -> 
 def table(moves: "Mapping[Phase, frozenset[Phase]]") -> str:
     """The moves as lines `from -> to, to`."""
     return "\n".join(
-        f"{old or '(new)':>10} -> {', '.join(sorted(new)) or '(stays)'}" for old, new in moves.items()
+        f"{old or '(new)':>10} -> {', '.join(sorted(new)) or '(stays)'}"
+        for old, new in moves.items()
     )

@@ -1,0 +1,264 @@
+"""Dag templates: a task starts when the last of its needs is done; counts, not scans."""
+
+from collections.abc import Iterator
+
+from bireme.lang import depends
+from bireme.lang.errors import LangError
+from controller.dag import assess, bodies, execute, fan, outbound, outputs, scope, steps, substitute
+from controller.dag.execute import Blocked, Call, Fault
+from controller.dag.graph import Graph
+from controller.dag.library import Definition
+from controller.dag.model import Json, Node
+from controller.dag.phase import BAD
+from controller.dag.state import Member, Tasks
+from controller.dag.turn import Turn, new_node
+
+OMITTED = "omitted: depends condition not met"
+
+
+def start(turn: Turn, node: Node, definition: Definition) -> None:
+    turn.then(open_tasks, node)
+
+
+def open_tasks(turn: Turn, node: Node) -> None:
+    """Start every task that needs nothing."""
+    around = scope.frame(turn.run, node.id)
+    graph = around.definition.graph
+    try:
+        wanted = graph.closure(targets(around))
+    except LangError as error:
+        execute.fault(turn, node, str(error))
+        return
+    live = turn.run.index.tasks[node.id] = Tasks(
+        unmet=[len(needed) for needed in graph.needs], wanted=wanted, open=len(wanted)
+    )
+    live.ready.extend(i for i, needed in enumerate(graph.needs) if not needed and i in wanted)
+    start_ready(turn, node)
+    _maybe_end(turn, node)
+
+
+def resume(turn: Turn, node: Node) -> None:
+    """Go on where a limit, a pause or a restart left the dag."""
+    if node.id not in turn.run.index.tasks:
+        open_tasks(turn, node)
+        return
+    start_ready(turn, node)
+    _maybe_end(turn, node)
+
+
+def targets(around: scope.Frame) -> tuple[int, ...]:
+    """The tasks the dag is run for. Raises LangError for one that does not exist."""
+    graph = around.definition.graph
+    text = around.definition.template["dag"].get("target") or ""
+    if not text:
+        return graph.leaves
+    named = substitute.text(text, around.scope).split()
+    missing = [name for name in named if name not in graph.index]
+    if missing:
+        raise LangError(f"target '{missing[0]}' is not defined")
+    return tuple(graph.index[name] for name in named)
+
+
+def start_ready(turn: Turn, node: Node) -> None:
+    """Start the tasks whose needs are all done, as far as limits allow."""
+    live = turn.run.index.tasks.get(node.id)
+    while live and live.ready:
+        try:
+            _start_task(turn, node, live.ready[0])
+        except Blocked as limit:
+            turn.block(str(limit), node)
+            return
+        live.ready.popleft()
+
+
+def _start_task(turn: Turn, node: Node, slot: int) -> None:
+    """Omit, skip, expand or execute one task. Raises Blocked."""
+    around = scope.frame(turn.run, node.id)
+    graph = around.definition.graph
+    task = graph.tasks[slot]
+    try:
+        if not condition_met(turn, node, graph, slot):
+            _add_unstarted(turn, node, slot, task, phase="Omitted", message=OMITTED)
+            return
+        found = bodies.members(around, 0, slot)
+    except (LangError, bodies.Unready) as error:
+        _add_unstarted(turn, node, slot, task, phase="Error", message=str(error))
+        return
+    if isinstance(found, Member):
+        _start_plain(turn, node, found)
+    else:
+        _start_loop(turn, node, slot, task, found)
+
+
+def _start_plain(turn: Turn, node: Node, member: Member) -> None:
+    if member.skip:
+        _add_unstarted(turn, node, member.slot, member.body, phase="Skipped", message=member.skip)
+        return
+    around = scope.frame(turn.run, node.id)
+    call = Call(
+        name=f"{node.name}.{member.name}", holder=member.body, scope=around.definition.inner_scope,
+        site=bodies.site(around.definition, 0, member.slot), owner=node.id, boundary=node.id, slot=member.slot,
+        parents=parents_of(turn, node, member.slot), arguments=member.body.get("arguments") or {},
+    )  # fmt: skip
+    try:
+        execute.execute(turn, call)
+    except Fault as fault:
+        child = fault.node
+        turn.change(child, message=errored(child, str(fault)))
+        turn.settle(child)
+
+
+def errored(child: Node, message: str) -> str:
+    return f"task '{child.name}' errored: {message}"
+
+
+def _start_loop(turn: Turn, node: Node, slot: int, task: Json, rounds: Iterator[Member]) -> None:
+    first = next(rounds, None)
+    if first is None:
+        _add_unstarted(turn, node, slot, task, phase="Skipped", message=bodies.EMPTY)
+        return
+    group = new_node(
+        turn.run, f"{node.name}.{task['name']}", type="TaskGroup", phase="Running", owner=node.id, boundary=node.id,
+        slot=slot, template=_template_key(turn, node, slot, task),
+    )  # fmt: skip
+    turn.add(group, parents_of(turn, node, slot))
+    fan.open_fan(turn, group, fan.chained([first, rounds]))
+    turn.then(fan.launch, group)
+
+
+def _add_unstarted(
+    turn: Turn, node: Node, slot: int, task: Json, *, phase: str, message: str
+) -> None:
+    child = new_node(
+        turn.run, f"{node.name}.{task['name']}", type="Skipped", phase=phase, owner=node.id, boundary=node.id,
+        slot=slot, message=message, template=_template_key(turn, node, slot, task),
+    )  # fmt: skip
+    turn.add(child, parents_of(turn, node, slot))
+    turn.settle(child)
+
+
+def _template_key(turn: Turn, node: Node, slot: int, task: Json) -> str:
+    definition = scope.frame(turn.run, node.id).definition
+    return fan.template_key(turn, definition.inner_scope, task, bodies.site(definition, 0, slot))
+
+
+def parents_of(turn: Turn, node: Node, slot: int) -> list[str]:
+    """The ends of everything the task needs, or the dag itself."""
+    graph = scope.frame(turn.run, node.id).definition.graph
+    needed = [task_node(turn, node, graph, j) for j in graph.needs[slot]]
+    ends = [end for need in needed if need for end in outbound.of_node(turn.run, need)]
+    return list(dict.fromkeys(ends)) or [node.id]
+
+
+def task_node(turn: Turn, node: Node, graph: Graph, slot: int) -> Node | None:
+    return assess.task_node(turn.run, node, graph.tasks[slot]["name"])
+
+
+def condition_met(turn: Turn, node: Node, graph: Graph, slot: int) -> bool:
+    """Whether what the task depends on came out as it wants."""
+    parsed = graph.conditions.get(slot)
+    if parsed is None:
+        return all(_plainly_met(turn, node, graph, j) for j in graph.needs[slot])
+    results = {
+        graph.tasks[j]["name"]: _results(turn, found)
+        for j in graph.needs[slot]
+        if (found := task_node(turn, node, graph, j))
+    }
+    tolerated = {
+        t["name"]: t.get("continueOn") for t in (graph.tasks[j] for j in graph.needs[slot])
+    }
+    return depends.evaluate(parsed, results, tolerated)
+
+
+def _plainly_met(turn: Turn, node: Node, graph: Graph, slot: int) -> bool:
+    found = task_node(turn, node, graph, slot)
+    if found is None:
+        return False
+    if found.phase in BAD:
+        return steps.continues_on(graph.tasks[slot], found.phase)
+    return found.phase in ("Succeeded", "Skipped") or found.daemoned
+
+
+def _results(turn: Turn, found: Node) -> depends.TaskResults:
+    children = (
+        [turn.run.nodes[c].phase for c in found.children or ()] if found.type == "TaskGroup" else []
+    )
+    return depends.TaskResults(
+        succeeded=found.phase == "Succeeded",
+        failed=found.phase == "Failed",
+        errored=found.phase == "Error",
+        skipped=found.phase == "Skipped",
+        omitted=found.phase == "Omitted",
+        daemoned=found.daemoned and found.phase != "Pending",
+        any_succeeded="Succeeded" in children,
+        all_failed=bool(children) and all(phase == "Failed" for phase in children),
+    )
+
+
+def task_ended(turn: Turn, node: Node, child: Node) -> None:
+    """A task and its hooks are done: whoever waited for it alone may start."""
+    live = turn.run.index.tasks.get(node.id)
+    if live is None:
+        return
+    if child.id in turn.faults:
+        turn.change(child, message=errored(child, turn.faults[child.id]))
+    live.open -= 1
+    graph = scope.frame(turn.run, node.id).definition.graph
+    for dependent in graph.dependents[child.slot]:
+        live.unmet[dependent] -= 1
+        if live.unmet[dependent] == 0 and dependent in live.wanted:
+            live.ready.append(dependent)
+    start_ready(turn, node)
+    _maybe_end(turn, node)
+
+
+def _maybe_end(turn: Turn, node: Node) -> None:
+    live = turn.run.index.tasks.get(node.id)
+    if live is not None and live.open == 0:
+        _end(turn, node)
+
+
+def _end(turn: Turn, node: Node) -> None:
+    around = scope.frame(turn.run, node.id)
+    wanted = targets(around)
+    phase = assess.dag_phase(turn.run, node, around.definition, wanted)
+    graph = around.definition.graph
+    ends = outbound.of_nodes(
+        turn.run, [n.id for i in wanted if (n := task_node(turn, node, graph, i))]
+    )
+    turn.change(node, outbound=ends or None)
+    turn.end_daemons(node.id)
+    if phase == "Succeeded":
+        succeed(turn, node, around)
+        return
+    turn.move(node, phase)
+    turn.settle(node)
+
+
+def succeed(turn: Turn, node: Node, around: scope.Frame) -> None:
+    try:
+        left = outputs.of_template(around)
+    except outputs.OutputFault as error:
+        execute.fault(turn, node, str(error))
+        return
+    turn.change(node, outputs=left)
+    outputs.export(turn, around.definition, node)
+    turn.move(node, "Succeeded")
+    turn.settle(node)
+
+
+# --- looped tasks -----------------------------------------------------------------------------------------------
+
+
+def round_faulted(turn: Turn, group: Node, problem: Fault) -> bool:
+    """A round could not be executed: it is an error of its own, the others go on."""
+    turn.change(problem.node, message=errored(problem.node, str(problem)))
+    return False
+
+
+def loop_ended(turn: Turn, group: Node) -> None:
+    """All rounds are done: the group takes the phase of the last one that went wrong."""
+    children = (turn.run.nodes[c] for c in group.children or ())
+    bad = [c.phase for c in children if c.phase in BAD and "hooked" not in c.flags]
+    turn.move(group, bad[-1] if bad else "Succeeded")
+    turn.settle(group)

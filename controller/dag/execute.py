@@ -1,0 +1,146 @@
+"""Starting a node: the prologue every template goes through, whatever its type."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bireme.lang.errors import LangError
+from controller.dag import arguments, names, scope
+from controller.dag.library import Definition, TemplateMissing
+from controller.dag.model import Json, Node
+from controller.dag.turn import Turn
+
+MAX_DEPTH = 100
+TOO_DEEP = (
+    "Maximum recursion depth exceeded. "
+    "See https://argo-workflows.readthedocs.io/en/latest/scaling/#maximum-recursion-depth"
+)
+_EXIT = re.compile(r"\.onExit(?=[.\[(]|$)")
+
+
+class Blocked(Exception):
+    """A limit on parallelism forbids starting now; nothing was created. `whole` is the workflow's own limit."""
+
+
+class Fault(Exception):
+    """The node could not be executed (it exists in phase Error); whoever started it decides what that means."""
+
+    def __init__(self, node: Node, message: str, *, too_deep: bool = False) -> None:
+        super().__init__(message)
+        self.node = node
+        self.too_deep = too_deep
+
+
+@dataclass(slots=True)
+class Call:
+    """What to execute: a holder (step, task or hook, resolved) under a name, on behalf of an owner."""
+
+    name: str
+    holder: Json
+    scope: str = ""
+    site: str = ""
+    owner: str = ""
+    boundary: str = ""
+    slot: int = -1
+    flags: str = ""
+    parents: Sequence[str] = ()
+    arguments: Json = field(default_factory=dict)
+
+
+def execute(turn: Turn, call: Call) -> Node:
+    """Create the node and start it. Raises Blocked (nothing happened) or Fault (the node is in Error)."""
+    return _execute(turn, call, limited=True)
+
+
+def execute_now(turn: Turn, call: Call) -> Node:
+    """The same without asking for a free place: hooks and exit handlers do not queue. Raises Fault."""
+    return _execute(turn, call, limited=False)
+
+
+def _execute(turn: Turn, call: Call, *, limited: bool) -> Node:
+    run = turn.run
+    node = Node(
+        id=names.node_id(run.name, call.name), name=call.name, type="Skipped", phase="Error", owner=call.owner,
+        boundary=call.boundary, slot=call.slot, flags=call.flags,
+    )  # fmt: skip
+    try:
+        definition = run.library.find(call.scope, call.holder, call.site)
+        node.template = definition.key
+        _check_depth(turn, call)
+        arguments.process(run, definition, node, call.arguments)
+    except (TemplateMissing, arguments.ArgumentFault, LangError, _TooDeep) as error:
+        node.message = str(error)
+        turn.add(node, call.parents)
+        raise Fault(node, node.message, too_deep=isinstance(error, _TooDeep)) from error
+    if limited:
+        check_limits(turn, definition, call.boundary)
+    start(turn, node, definition, call.parents)
+    return node
+
+
+def _check_depth(turn: Turn, call: Call) -> None:
+    if call.boundary and scope.frame(turn.run, call.boundary).depth + 1 >= MAX_DEPTH:
+        raise _TooDeep(TOO_DEEP)
+
+
+class _TooDeep(Exception):
+    pass
+
+
+def start(turn: Turn, node: Node, definition: Definition, parents: Sequence[str]) -> None:
+    """Put the node into the tree and set it going, under a Retry node when there is a strategy."""
+    if definition.retry is None:
+        start_plain(turn, node, definition, parents)
+        return
+    node.type, node.phase = "Retry", "Running"
+    node.message = ""
+    turn.add(node, parents)
+    turn.rules.starters["retry"](turn, node, definition)
+    turn.progressed(node)
+
+
+def start_plain(turn: Turn, node: Node, definition: Definition, parents: Sequence[str]) -> None:
+    """Put the node into the tree under its template's own type and set it going."""
+    node.type, node.message = definition.node_type, ""
+    if definition.is_pod and not allowed(turn.run.shutdown, node.name):
+        node.phase, node.message = "Failed", f"workflow shutdown with strategy: {turn.run.shutdown}"
+        turn.add(node, parents)
+        turn.settle(node)
+        return
+    node.phase = "Pending" if definition.is_pod else "Running"
+    turn.add(node, parents)
+    turn.rules.starters[definition.kind](turn, node, definition)
+    if node.phase == "Running":
+        turn.progressed(node)
+
+
+def is_exit(name: str) -> bool:
+    """Whether the node belongs to an exit handler, which survives a stop."""
+    return _EXIT.search(name) is not None
+
+
+def allowed(shutdown: str, name: str) -> bool:
+    """Whether a node may run although the workflow is shutting down."""
+    return not shutdown or (shutdown == "Stop" and is_exit(name))
+
+
+def check_limits(turn: Turn, definition: Definition, boundary: str) -> None:
+    """Raise Blocked when the workflow or the template around is at its limit, or is failing fast."""
+    run, index = turn.run, turn.run.index
+    limit = run.spec.get("parallelism")
+    if limit is not None and index.active_pods.get("", 0) >= limit:
+        raise Blocked("workflow")
+    if not boundary:
+        return
+    around = scope.frame(run, boundary).definition
+    if around.fail_fast and index.bad.get(boundary, 0):
+        raise Blocked("fail fast")
+    if around.parallelism is not None and index.active.get(boundary, 0) >= around.parallelism:
+        raise Blocked("template")
+
+
+def fault(turn: Turn, node: Node, message: str) -> None:
+    """A node under way cannot go on: it ends in Error, and its owner is told that it was no ordinary failure."""
+    turn.move(node, "Error", message)
+    turn.faults[node.id] = message
+    turn.settle(node)

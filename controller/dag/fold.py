@@ -1,0 +1,148 @@
+"""From history to run: apply changes, derive the index, say which tasks are out."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import UNSET
+
+from controller.dag import (
+    assess,
+    bodies,
+    dag_template,
+    deadlines,
+    hooks,
+    leaf,
+    names,
+    scope,
+    steps,
+    variables,
+)
+from controller.dag.model import Change, Node, NodeChanged, NodesRemoved, RunChanged
+from controller.dag.phase import BAD, FULFILLED
+from controller.dag.state import Fan, Index, Member, Run, Tasks
+from controller.dag.turn import COUNTED, LEAVES, purge, tally, track
+from executor.model import Task
+
+
+def fold(run: Run, changes: Sequence[Change]) -> None:
+    """Apply recorded changes to the facts. Call `index` once all of them are in."""
+    for change in changes:
+        match change:
+            case NodeChanged():
+                _apply_node(run, change)
+            case NodesRemoved(ids=ids):
+                for node_id in ids:
+                    run.nodes.pop(node_id, None)
+                purge(run, set(ids))
+            case RunChanged():
+                _apply_run(run, change)
+
+
+_PATCHED = tuple(f for f in NodeChanged.__struct_fields__ if f not in {"id", "edges"})
+
+
+def _apply_node(run: Run, change: NodeChanged) -> None:
+    node = run.nodes.get(change.id)
+    if node is None:
+        node = run.nodes[change.id] = Node(id=change.id, name="", type="Pod", phase="")
+    for field in _PATCHED:
+        value = getattr(change, field)
+        if value is not UNSET:
+            setattr(node, field, value)
+    if change.edges is not UNSET:
+        node.children = [*(node.children or ()), *change.edges]
+
+
+def _apply_run(run: Run, change: RunChanged) -> None:
+    for field in RunChanged.__struct_fields__:
+        value = getattr(change, field)
+        if value is not UNSET:
+            setattr(run, field, value)
+
+
+# --- the index --------------------------------------------------------------------------------------------------
+
+
+def index(run: Run) -> None:
+    """Derive everything that is not a fact."""
+    run.index = Index()
+    if run.phase:
+        try:
+            variables.rebuild(run)
+        except variables.BadParameters:
+            run.variables.clear()
+    for node in run.nodes.values():
+        _enter(run, node)
+    for node in list(run.nodes.values()):
+        _enter_group(run, node)
+    deadlines.enter(run)
+
+
+def _enter(run: Run, node: Node) -> None:
+    track(run, node)
+    tally(run, node, 1)
+    boundary = run.nodes.get(node.boundary)
+    if node.phase in BAD and node.type in COUNTED and boundary and boundary.phase not in FULFILLED:
+        run.index.bad[node.boundary] = run.index.bad.get(node.boundary, 0) + 1
+    if node.daemoned and node.type in LEAVES:
+        run.index.daemons[node.id] = None
+
+
+def _enter_group(run: Run, node: Node) -> None:
+    if node.phase in FULFILLED:
+        return
+    if node.type == "StepGroup":
+        around = scope.frame(run, node.boundary)
+        run.index.fans[node.id] = Fan(
+            _missing(run, node, steps.members_of(around, node.slot)), open=_open(run, node)
+        )
+    elif node.type == "TaskGroup":
+        run.index.fans[node.id] = Fan(
+            _missing(run, node, _rounds(run, node)), open=_open(run, node)
+        )
+    elif node.type == "DAG":
+        run.index.tasks[node.id] = _tasks(run, node)
+
+
+def _rounds(run: Run, node: Node) -> Iterator[Member]:
+    found = bodies.members(scope.frame(run, node.boundary), 0, node.slot)
+    return iter((found,)) if isinstance(found, Member) else found
+
+
+def _missing(run: Run, node: Node, members: Iterator[Member]) -> Iterator[Member]:
+    """The members that have no node yet."""
+    base = node.name if node.type == "StepGroup" else run.nodes[node.boundary].name
+    return (m for m in members if names.node_id(run.name, f"{base}.{m.name}") not in run.nodes)
+
+
+def _open(run: Run, node: Node) -> int:
+    children = [run.nodes[c] for c in node.children or ()]
+    return sum(
+        1
+        for c in children
+        if c.owner == node.id and "hooked" not in c.flags and not counted(run, node, c)
+    )
+
+
+def counted(run: Run, owner: Node, child: Node) -> bool:
+    """Whether the owner need not wait for this child any more."""
+    return hooks.is_done(run, child)
+
+
+def _tasks(run: Run, node: Node) -> Tasks:
+    around = scope.frame(run, node.id)
+    graph = around.definition.graph
+    wanted = graph.closure(dag_template.targets(around))
+    nodes = [assess.task_node(run, node, task["name"]) for task in graph.tasks]
+    done = [n is not None and counted(run, node, n) for n in nodes]
+    unmet = [sum(1 for j in needed if not done[j]) for needed in graph.needs]
+    live = Tasks(unmet=unmet, wanted=wanted, open=sum(1 for i in wanted if not done[i]))
+    live.ready.extend(i for i in sorted(wanted) if unmet[i] == 0 and nodes[i] is None)
+    return live
+
+
+def pending_tasks(run: Run) -> list[Task]:
+    """The tasks that were started, or should have been, and have not ended: what an executor must adopt."""
+    if run.phase != "Running":
+        return []
+    leaves = (run.nodes[i] for i in run.index.leaves)
+    return [leaf.task_of(run, node, run.definition(node)) for node in leaves]

@@ -1,0 +1,41 @@
+"""The shape of a dag template: who needs whom, computed once per template."""
+
+from functools import cached_property
+
+from bireme.lang import depends
+from controller.dag.model import Json
+
+
+class Graph:
+    """Tasks by index. `needs` and `dependents` are each other's inverse; the tasks are acyclic (validated before)."""
+
+    def __init__(self, dag: Json) -> None:
+        self.tasks: list[Json] = dag.get("tasks") or []
+        self.index = {task["name"]: i for i, task in enumerate(self.tasks)}
+        self.conditions: dict[int, depends.Depends] = {}
+        self.needs: list[tuple[int, ...]] = [self._needs(i) for i in range(len(self.tasks))]
+        self.dependents: list[list[int]] = [[] for _ in self.tasks]
+        for i, needed in enumerate(self.needs):
+            for j in needed:
+                self.dependents[j].append(i)
+
+    def _needs(self, i: int) -> tuple[int, ...]:
+        task = self.tasks[i]
+        if task.get("depends"):
+            parsed = self.conditions[i] = depends.parse(task["depends"])
+            return tuple(self.index[name] for name in dict.fromkeys(parsed.tasks))
+        return tuple(self.index[name] for name in dict.fromkeys(task.get("dependencies") or ()))
+
+    @cached_property
+    def leaves(self) -> tuple[int, ...]:
+        """The tasks nothing depends on, in their written order."""
+        return tuple(i for i, more in enumerate(self.dependents) if not more)
+
+    def closure(self, targets: tuple[int, ...]) -> frozenset[int]:
+        """The targets and everything they need."""
+        found, stack = set(targets), list(targets)
+        while stack:
+            fresh = [j for j in self.needs[stack.pop()] if j not in found]
+            found.update(fresh)
+            stack.extend(fresh)
+        return frozenset(found)

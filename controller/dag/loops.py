@@ -1,0 +1,172 @@
+"""Loops: what `withItems`, `withParam` and `withSequence` expand to, and how results are gathered again."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controller.dag.model import Json
+from controller.dag.variables import text_of
+
+_VERB = re.compile(r"%[-+ #0]*\d*[dxXob]")
+
+
+class BadLoop(Exception):
+    """The loop cannot be expanded; the message is Argo's."""
+
+
+@dataclass(slots=True, frozen=True)
+class Item:
+    """One round: the text that goes into the child's name, and the variables it sees."""
+
+    label: str
+    variables: dict[str, str | None]
+
+
+def is_loop(body: Json) -> bool:
+    return any(body.get(key) is not None for key in ("withItems", "withParam", "withSequence"))
+
+
+def expand(body: Json) -> Iterator[Item]:
+    """The items of a resolved step or task, one at a time. Raises BadLoop at once when there can be none."""
+    if body.get("withSequence") is not None:
+        return (Item(text, {"item": text}) for text in sequence(body["withSequence"]))
+    return (item_of(value) for value in _values(body))
+
+
+def _values(body: Json) -> list[Any]:
+    if body.get("withItems") is not None:
+        return list(body["withItems"])
+    text = body["withParam"]
+    try:
+        found = json.loads(text, parse_float=Number, parse_int=Number)
+    except (ValueError, RecursionError) as error:
+        raise BadLoop(
+            f"withParam value could not be parsed as a JSON list: {text}: {error}"
+        ) from error
+    if not isinstance(found, list):
+        raise BadLoop(f"withParam value could not be parsed as a JSON list: {text}: it is no list")
+    return found
+
+
+class Number(str):
+    """A JSON number spelled as it was written."""
+
+    __slots__ = ()
+
+
+def item_of(value: Any) -> Item:
+    """The round for one item: maps also give `item.<key>`."""
+    if isinstance(value, dict):
+        parts = {key: scalar_text(entry) for key, entry in value.items()}
+        label = ",".join(f"{key}:{parts[key]}" for key in sorted(parts))
+        return Item(label, {"item": json_text(value), **{f"item.{k}": v for k, v in parts.items()}})
+    if isinstance(value, list):
+        return Item(f"[{' '.join(scalar_text(v) for v in value)}]", {"item": json_text(value)})
+    text = scalar_text(value)
+    return Item("[]" if value is None else text, {"item": text})
+
+
+def scalar_text(value: Any) -> str:
+    """A value as loops print it: strings as they are, the rest as JSON in its own spelling."""
+    if isinstance(value, str):
+        return str(value)
+    return json_text(value, escape=False)
+
+
+def json_text(value: Any, *, escape: bool = True) -> str:
+    """Compact JSON with sorted keys, numbers in their own spelling."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, dict):
+        inner = ",".join(
+            f"{json_text(k, escape=escape)}:{json_text(value[k], escape=escape)}"
+            for k in sorted(value)
+        )
+        return f"{{{inner}}}"
+    if isinstance(value, list):
+        return f"[{','.join(json_text(v, escape=escape) for v in value)}]"
+    if escape:
+        return text_of(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def sequence(spec: Json) -> Iterator[str]:
+    """The texts of a withSequence. Raises BadLoop."""
+    start, end = bounds(spec)
+    form = spec.get("format") or "%d"
+    if end is None:
+        return iter(())
+    numbers = range(start, end + 1) if start <= end else range(start, end - 1, -1)
+    return (formatted(form, number) for number in numbers)
+
+
+def bounds(spec: Json) -> tuple[int, int | None]:
+    """First and last number of the sequence; no last one when it is empty."""
+    start = _number(spec["start"]) if spec.get("start") not in (None, "") else 0
+    if spec.get("end") not in (None, ""):
+        return start, _number(spec["end"])
+    if spec.get("count") in (None, ""):
+        raise BadLoop("must have either end or count in withSequence")
+    count = _number(spec["count"])
+    return start, (start + count - 1 if count > 0 else None)
+
+
+def _number(text: Any) -> int:
+    try:
+        return int(str(text))
+    except ValueError as error:
+        raise BadLoop(f'strconv.Atoi: parsing "{text}": invalid syntax') from error
+
+
+def formatted(form: str, number: int) -> str:
+    """The number in a printf form with an integer verb."""
+    if form == "%d":
+        return str(number)
+    return _VERB.sub(lambda verb: _printf(verb.group(), number), form).replace("%%", "%")
+
+
+def _printf(verb: str, number: int) -> str:
+    if verb.endswith("b"):
+        return format(number, f"{verb[1:-1]}b")
+    return verb % number
+
+
+# --- gathering --------------------------------------------------------------------------------------------------
+
+
+def gather_results(results: Sequence[str | None]) -> str:
+    """The results of all rounds as a JSON list; each must be JSON itself. Raises BadLoop."""
+    return "[" + ",".join(_canonical(text) for text in results if text is not None) + "]"
+
+
+def _canonical(text: str) -> str:
+    try:
+        return json_text(json.loads(text, parse_float=Number, parse_int=Number))
+    except ValueError as error:
+        first = text.lstrip()[:1]
+        raise BadLoop(
+            f"invalid character '{first}' looking for beginning of value"
+            if first
+            else "unexpected end of JSON input"
+        ) from error
+
+
+def gather_values(values: Sequence[str]) -> str:
+    """One output parameter of all rounds: a JSON list of strings, or of the values when all are objects or lists."""
+    if not values:
+        return "null"
+    parsed = [_container(value) for value in values]
+    if all(value is not None for value in parsed):
+        return json_text(parsed)
+    return text_of(list(values))
+
+
+def _container(text: str) -> Any | None:
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return json.loads(text, parse_float=Number, parse_int=Number)
+    except (ValueError, RecursionError):
+        return None

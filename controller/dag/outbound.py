@@ -1,0 +1,32 @@
+"""Where the arrows of the picture start: the nodes at the end of a node's own subtree."""
+
+from collections.abc import Iterable
+
+from controller.dag.model import Node
+from controller.dag.scope import last_attempt
+from controller.dag.state import Run
+
+
+def of_node(run: Run, node: Node) -> list[str]:
+    """The ids of the nodes that what follows `node` hangs on."""
+    found: list[str] = []
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if node.type == "TaskGroup" or (node.type == "Container" and node.children):
+            children = [run.nodes[c] for c in node.children or ()]
+            stack.extend(reversed(children)) if children else found.append(node.id)
+        elif node.type == "Retry":
+            last = last_attempt(run, node)
+            found.append(node.id) if last is node else stack.append(last)
+        elif node.type in ("Steps", "DAG") and not node.memo:
+            found.extend(node.outbound or ())
+        else:
+            found.append(node.id)
+    return list(dict.fromkeys(found))
+
+
+def of_nodes(run: Run, ids: Iterable[str]) -> list[str]:
+    """The same for several nodes, each id once."""
+    every = (out for i in ids if i in run.nodes for out in of_node(run, run.nodes[i]))
+    return list(dict.fromkeys(every))

@@ -1,0 +1,127 @@
+"""The run: its nodes and the few facts beside them, with the index that makes an advance cheap.
+
+Facts change only through `turn.Turn` and `fold`. The index holds nothing that cannot be derived from the facts:
+`fold.index` builds it anew, and a property test holds the two equal.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from controller.dag.library import Definition, Library
+from controller.dag.model import Json, Node, NodeOutputs, Source
+from controller.dag.phase import Phase
+
+if TYPE_CHECKING:
+    from controller.dag.scope import Frame
+
+
+@dataclass(slots=True)
+class Member:
+    """One child that a fan-out still has to start: its name, the step or task as resolved, or why it is not run."""
+
+    slot: int
+    name: str
+    body: Json
+    skip: str = ""
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Fan:
+    """A step group or the items of a looped task: who is still to come, how many are not done."""
+
+    members: Iterator[Member]
+    ahead: Member | None = None
+    exhausted: bool = False
+    open: int = 0
+
+
+@dataclass(slots=True)
+class Tasks:
+    """A DAG under way: per task how many of its needs are unmet, and the tasks ready to start."""
+
+    unmet: list[int]
+    wanted: frozenset[int]
+    open: int
+    ready: deque[int] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class Index:
+    """Everything derived. Keys are node ids; only what is not fulfilled has entries."""
+
+    frames: "dict[str, Frame]" = field(default_factory=dict)
+    fans: dict[str, Fan] = field(default_factory=dict)
+    tasks: dict[str, Tasks] = field(default_factory=dict)
+    leaves: dict[str, None] = field(default_factory=dict)
+    suspended: dict[str, None] = field(default_factory=dict)
+    daemons: dict[str, None] = field(default_factory=dict)
+    blocked: dict[str, dict[str, None]] = field(default_factory=dict)
+    active: dict[str, int] = field(default_factory=dict)
+    active_pods: dict[str, int] = field(default_factory=dict)
+    bad: dict[str, int] = field(default_factory=dict)
+    hooks: dict[str, int] = field(default_factory=dict)
+    watched: dict[str, dict[str, None]] = field(default_factory=dict)
+    done: int = 0
+    total: int = 0
+    pods: int = 0
+    running: int = 0
+    timers: list[tuple[datetime, str, str]] = field(default_factory=list)
+    woken: datetime | None = None
+
+    def at(self, when: datetime, kind: str, node: str) -> None:
+        heapq.heappush(self.timers, (when, kind, node))
+
+
+class Run:
+    """One workflow run. Only `controller.dag` changes it; everyone may read."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.library = Library(source)
+        self.nodes: dict[str, Node] = {}
+        self.phase: Phase = ""
+        self.message = ""
+        self.started: datetime | None = None
+        self.finished: datetime | None = None
+        self.deadline: datetime | None = None
+        self.suspended: bool = source.spec.get("suspend") is True
+        self.shutdown: str = source.spec.get("shutdown") or ""
+        self.seen_status = ""
+        self.outputs: NodeOutputs | None = None
+        self.parameters: dict[str, str] = {}
+        self.labels: dict[str, str] = {}
+        self.annotations: dict[str, str] = {}
+        self.variables: dict[str, str | None] = {}
+        self.index = Index()
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def spec(self) -> Json:
+        return self.source.spec
+
+    @property
+    def root(self) -> Node | None:
+        return self.nodes.get(self.source.name)
+
+    def definition(self, node: Node) -> Definition:
+        return self.library.get(node.template)
+
+    def task_id(self, node: Node) -> str:
+        """The executor's name for this node's work."""
+        return f"{self.source.uid}/{node.id}"
+
+
+def first(members: Fan) -> Member | None:
+    """The next member to start, without taking it."""
+    if members.ahead is None and not members.exhausted:
+        members.ahead = next(members.members, None)
+        members.exhausted = members.ahead is None
+    return members.ahead

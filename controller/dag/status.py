@@ -1,0 +1,135 @@
+"""A run as Argo shows it: the `status` of a Workflow object."""
+
+from typing import Any
+
+from controller.dag import names, progress, variables
+from controller.dag.library import Definition
+from controller.dag.model import Json, Node, NodeOutputs
+from controller.dag.phase import COMPLETED
+from controller.dag.state import Run
+
+# Beyond this many nodes the progress of each group (a walk over all it leads to) is left out.
+GROUP_PROGRESS_LIMIT = 5_000
+
+
+def status(run: Run) -> Json:
+    """Argo's status JSON, with the whole node tree."""
+    found = summary(run)
+    detailed = len(run.nodes) <= GROUP_PROGRESS_LIMIT
+    found["nodes"] = {node.id: of_node(run, node, detailed=detailed) for node in run.nodes.values()}
+    return found
+
+
+def summary(run: Run) -> Json:
+    """The same without the nodes."""
+    found: Json = {
+        "phase": run.phase,
+        "progress": progress.of_run(run),
+        "conditions": conditions(run),
+    }
+    if run.started:
+        found["startedAt"] = variables.rfc3339(run.started)
+    found["finishedAt"] = variables.rfc3339(run.finished) if run.finished else None
+    if run.message:
+        found["message"] = run.message
+    if run.outputs and (listed := outputs_json(run.outputs, None)):
+        found["outputs"] = listed
+    return found
+
+
+def conditions(run: Run) -> list[Json]:
+    """PodRunning once there were steps, Completed once it is over."""
+    found = []
+    if run.index.pods:
+        found.append({"type": "PodRunning", "status": str(run.index.running > 0)})
+    if run.phase in COMPLETED:
+        found.append({"type": "Completed", "status": "True"})
+    return found
+
+
+def of_node(run: Run, node: Node, *, detailed: bool = True) -> Json:
+    """One node as Argo shows it."""
+    definition = run.definition(node) if node.template else None
+    boundary = run.nodes[node.boundary].name if node.boundary in run.nodes else ""
+    found: Json = {
+        "id": node.id,
+        "name": node.name,
+        "displayName": names.display_name(node.name, boundary),
+        "type": node.type,
+        "phase": node.phase,
+    }
+    if definition is not None:
+        found |= _template(run, definition)
+    found |= _plain(node)
+    found |= _flags(node)
+    if definition is not None and (inputs := inputs_json(definition, node)):
+        found["inputs"] = inputs
+    if left := outputs_json(node.outputs, node.exit_code):
+        found["outputs"] = left
+    if shown := _progress(run, node, detailed):
+        found["progress"] = shown
+    return found
+
+
+def _template(run: Run, definition: Definition) -> Json:
+    scope = definition.scope or f"local/{run.name}"
+    found: Json = {"templateScope": scope}
+    if definition.name:
+        found["templateName"] = definition.name
+    if definition.ref:
+        found["templateRef"] = definition.ref
+    return found
+
+
+def _plain(node: Node) -> Json:
+    found: Json = {
+        "boundaryID": node.boundary,
+        "message": node.message,
+        "children": node.children,
+        "outboundNodes": node.outbound,
+        "daemoned": node.daemoned or None,
+        "startedAt": variables.rfc3339(node.started) if node.started else None,
+        "finishedAt": variables.rfc3339(node.finished) if node.finished else None,
+    }
+    return {key: value for key, value in found.items() if value or key == "finishedAt"}
+
+
+def _flags(node: Node) -> Json:
+    return {"nodeFlag": dict.fromkeys(node.flags.split(","), True)} if node.flags else {}
+
+
+def inputs_json(definition: Definition, node: Node) -> Json:
+    values = node.inputs or ()
+    parameters = [
+        {"name": n, "value": v} for n, v in zip(definition.input_names, values, strict=False)
+    ]
+    found: Json = {"parameters": parameters} if parameters else {}
+    return {**found, "artifacts": node.artifacts} if node.artifacts else found
+
+
+def outputs_json(outputs: NodeOutputs | None, exit_code: str | None) -> Json:
+    found: Json = {}
+    if outputs is not None:
+        if outputs.parameters:
+            found["parameters"] = [_parameter(n, v) for n, v in outputs.parameters.items()]
+        if outputs.artifacts:
+            found["artifacts"] = [{**a, "name": n} for n, a in outputs.artifacts.items()]
+        if outputs.result is not None:
+            found["result"] = outputs.result
+    if exit_code is not None:
+        found["exitCode"] = exit_code
+    return found
+
+
+def _parameter(name: str, value: str | None) -> dict[str, Any]:
+    return (
+        {"name": name, "valueFrom": {"supplied": {}}}
+        if value is None
+        else {"name": name, "value": value}
+    )
+
+
+def _progress(run: Run, node: Node, detailed: bool) -> str:
+    if node.type in progress.COUNTED:
+        return progress.text(progress.of_leaf(node))
+    return progress.of_group(run, node) if detailed else ""

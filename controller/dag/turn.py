@@ -1,0 +1,345 @@
+"""One advance under way: the only place that changes a run, keeping facts, index, history and effects together."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from controller.dag import names, phase, progress
+from controller.dag.library import Definition
+from controller.dag.model import (
+    Change,
+    Effect,
+    Finished,
+    ImpossibleState,
+    Node,
+    NodeChanged,
+    NodesRemoved,
+    RunChanged,
+    StopTask,
+)  # fmt: skip
+from controller.dag.phase import BAD, FULFILLED, MOVES, RUN_MOVES, Phase
+from controller.dag.state import Run
+
+COUNTED = frozenset({"Pod", "Steps", "DAG"})
+LEAVES = frozenset({"Pod", "HTTP", "Plugin"})
+ACTIVE = frozenset({"Pending", "Running"})
+
+
+Work = Callable[["Turn", Node], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Who does what by kind; put together in `advance`, so that the kinds need not know each other.
+
+    `starters`: a new node, by kind of template (`retry` for any under a strategy). `ended`: (owner, child) by the
+    owner's type. `complete`, `faulted`, `visit`: groups, by their type. `settled`, `progressed`: hooks.
+    """
+
+    starters: Mapping[str, Callable[["Turn", Node, Definition], None]]
+    ended: Mapping[str, Callable[["Turn", Node, Node], None]]
+    complete: Mapping[str, Work]
+    faulted: Mapping[str, Callable[["Turn", Node, Any], bool]]
+    visit: Mapping[str, Work]
+    settled: Work
+    progressed: Work
+    hook_failed: Callable[["Turn", Node, str], None]
+    root_ended: Work
+
+
+class Turn:
+    """The run, the moment, and what has been changed and asked for so far.
+
+    Work that follows from a change goes on the agenda, never on the stack, so a chain of any length is fine.
+    """
+
+    def __init__(self, run: Run, now: datetime, rules: Rules) -> None:
+        self.run = run
+        self.now = now
+        self.rules = rules
+        self.faults: dict[str, str] = {}
+        self.replan = False
+        self.timeouts: set[str] = set()
+        self._freed: dict[str, None] = {}
+        self.effects: list[Effect] = []
+        self.agenda: deque[tuple[Callable[[Turn, Node], None], str]] = deque()
+        self._patches: dict[str, dict[str, Any]] = {}
+        self._run_patch: dict[str, Any] = {}
+        self._removed: list[str] = []
+
+    # --- the run ---
+
+    def change_run(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            if getattr(self.run, name) != value:
+                setattr(self.run, name, value)
+                self._run_patch[name] = value
+
+    def move_run(self, to: Phase, message: str | None = None) -> None:
+        """Bring the whole run into another phase."""
+        try:
+            phase.check(RUN_MOVES, self.run.phase, to)
+        except phase.IllegalMove as error:
+            raise ImpossibleState(f"run {self.run.name}: {error}") from error
+        self.change_run(phase=to, **({} if message is None else {"message": message}))
+
+    # --- nodes ---
+
+    def add(self, node: Node, parents: Iterable[str] = ()) -> Node:
+        """Put a new node into the tree, in the phase it is born in, below its parents."""
+        run = self.run
+        if node.id in run.nodes:
+            raise ImpossibleState(f"node {node.name} ({node.id}) exists already")
+        phase.check(MOVES, "", node.phase)
+        node.started = self.now
+        if node.phase in FULFILLED:
+            node.finished = self.now
+        run.nodes[node.id] = node
+        self._patches[node.id] = _born(node)
+        for parent in parents:
+            self.connect(parent, node.id)
+        track(run, node)
+        tally(run, node, 1)
+        if node.phase in FULFILLED:
+            self._count_out(node, node.phase)
+        return node
+
+    def connect(self, parent: str, child: str) -> None:
+        """Hang `child` below `parent` in the picture people see; twice is once."""
+        node = self.run.nodes[parent]
+        if node.children is None:
+            node.children = [child]
+        elif node.children[-1] != child:
+            node.children.append(child)
+        else:
+            return
+        self._patches.setdefault(parent, {}).setdefault("edges", []).append(child)
+
+    def change(self, node: Node, **fields: Any) -> None:
+        """Set fields of a node that are not its phase."""
+        patch = self._patches.setdefault(node.id, {})
+        for name, value in fields.items():
+            if getattr(node, name) != value:
+                setattr(node, name, value)
+                patch[name] = value
+
+    def move(self, node: Node, to: Phase, message: str | None = None) -> None:
+        """Bring a node into another phase by the printed table."""
+        try:
+            phase.check(MOVES, node.phase, to)
+        except phase.IllegalMove as error:
+            raise ImpossibleState(f"node {node.name} ({node.id}): {error}") from error
+        before = node.phase
+        fields: dict[str, Any] = {"phase": to}
+        if message is not None:
+            fields["message"] = message
+        if to in FULFILLED and node.finished is None:
+            fields["finished"] = self.now
+        tally(self.run, node, -1)
+        self.change(node, **fields)
+        tally(self.run, node, 1)
+        if to in FULFILLED and before not in FULFILLED:
+            self._count_out(node, to)
+
+    def reopen(self, node: Node) -> None:
+        """A manual retry puts a group back to work."""
+        self.change(node, message="", started=self.now, finished=None, outputs=None)
+        if node.phase != "Skipped":
+            self.change(node, phase="Running")
+
+    def drop(self, ids: Iterable[str]) -> None:
+        """A manual retry takes nodes away for good."""
+        gone = [i for i in ids if self.run.nodes.pop(i, None) is not None]
+        self._removed.extend(gone)
+        for i in gone:
+            self._patches.pop(i, None)
+        purge(self.run, set(gone))
+
+    def report_progress(self, node: Node, text: str) -> None:
+        """The step says how far it is."""
+        tally(self.run, node, -1)
+        self.change(node, progress=text)
+        tally(self.run, node, 1)
+
+    def stop_task(self, node: Node) -> None:
+        """Ask the executor to end a task that may still run."""
+        self.effects.append(StopTask(self.run.task_id(node)))
+
+    def is_timeout(self, node: Node) -> bool:
+        return node.id in self.timeouts
+
+    def wake(self, when: datetime, kind: str, node: Node) -> None:
+        """Look at the node again at this moment."""
+        self.run.index.at(when, kind, node.id)
+
+    # --- the agenda ---
+
+    def then(self, work: Callable[["Turn", Node], None], node: Node) -> None:
+        self.agenda.append((work, node.id))
+
+    def settle(self, node: Node) -> None:
+        """The node has ended: its hooks and its owner come next."""
+        self.then(self.rules.settled, node)
+
+    def progressed(self, node: Node) -> None:
+        self.then(self.rules.progressed, node)
+
+    def done(self, node: Node) -> None:
+        """The node and its hooks are over: tell its owner."""
+        owner = self.run.nodes.get(node.owner)
+        if owner is None:
+            self.rules.root_ended(self, node)
+        elif "hooked" in node.flags and owner.type != "Retry":
+            self.rules.ended["hook"](self, owner, node)
+        elif owner.phase not in FULFILLED:
+            self.rules.ended[owner.type](self, owner, node)
+
+    def run_agenda(self) -> None:
+        """Do everything that follows, until nothing does."""
+        while self.agenda or self._freed:
+            while self.agenda:
+                work, node_id = self.agenda.popleft()
+                node = self.run.nodes.get(node_id)
+                if node is not None:
+                    work(self, node)
+            self._release()
+
+    # --- limits ---
+
+    def block(self, reason: str, node: Node) -> None:
+        """Remember who waits for a free place: in the workflow, or in the template around."""
+        boundary = node.id if node.type == "DAG" else node.boundary
+        key = {"workflow": "", "template": boundary}.get(reason)
+        if key is not None:
+            self.run.index.blocked.setdefault(key, {})[node.id] = None
+
+    def _release(self) -> None:
+        """Let those go on who waited for a place that is free now, first come first served."""
+        while self._freed:
+            key, _ = self._freed.popitem()
+            waiting = self.run.index.blocked.get(key)
+            while waiting and not self.full(key):
+                node_id = next(iter(waiting))
+                del waiting[node_id]
+                node = self.run.nodes.get(node_id)
+                if node is not None and node.phase not in FULFILLED:
+                    self.rules.visit[node.type](self, node)
+
+    def full(self, key: str) -> bool:
+        """Whether the workflow (the empty key) or this steps or dag node has no free place."""
+        index = self.run.index
+        if not key:
+            limit = self.run.spec.get("parallelism")
+            return limit is not None and index.active_pods.get("", 0) >= limit
+        around = self.run.definition(self.run.nodes[key])
+        return around.parallelism is not None and index.active.get(key, 0) >= around.parallelism
+
+    def end_daemons(self, boundary: str) -> None:
+        """The steps or dag is over, and with it the daemons it started."""
+        for node_id in [
+            d for d in self.run.index.daemons if self.run.nodes[d].boundary == boundary
+        ]:
+            node = self.run.nodes[node_id]
+            del self.run.index.daemons[node_id]
+            self.stop_task(node)
+            self.change(node, daemoned=False)
+            self.move(node, "Succeeded")
+            owner = self.run.nodes.get(node.owner)
+            if owner is not None and owner.type == "Retry" and owner.phase not in FULFILLED:
+                self.change(owner, daemoned=False)
+                self.move(owner, "Succeeded")
+
+    def changes(self) -> list[Change]:
+        """What this turn changed, for the history: removals, then nodes, then the run."""
+        found: list[Change] = [NodesRemoved(self._removed)] if self._removed else []
+        found += [NodeChanged(id=i, **patch) for i, patch in self._patches.items() if patch]
+        return [*found, RunChanged(**self._run_patch)] if self._run_patch else found
+
+    def finish(self, to: Phase, message: str) -> None:
+        """The run is over."""
+        self.move_run(to, message)
+        self.change_run(finished=self.now)
+        self.effects.append(Finished(to))
+
+    def _count_out(self, node: Node, to: Phase) -> None:
+        if untrack(self.run, node) and self.run.index.blocked:
+            self._freed[node.boundary] = None
+            if node.type == "Pod":
+                self._freed[""] = None
+        if to in BAD and node.type in COUNTED and node.boundary:
+            bad = self.run.index.bad
+            bad[node.boundary] = bad.get(node.boundary, 0) + 1
+
+
+def _born(node: Node) -> dict[str, Any]:
+    defaults = _BLANK
+    return {
+        name: value
+        for name in NODE_FIELDS
+        if (value := getattr(node, name)) is not None and value != getattr(defaults, name)
+    }
+
+
+_BLANK = Node(id="", name="", type="Pod", phase="")
+NODE_FIELDS = tuple(f for f in Node.__struct_fields__ if f not in {"id", "children"})
+
+
+def tally(run: Run, node: Node, sign: int) -> None:
+    """Count a leaf into, or out of, the progress of the run."""
+    if node.type in progress.COUNTED:
+        done, total = progress.of_leaf(node)
+        run.index.done += sign * done
+        run.index.total += sign * total
+    if node.type == "Pod":
+        run.index.pods += sign
+        run.index.running += sign * (node.phase == "Running")
+
+
+def track(run: Run, node: Node) -> None:
+    """Enter an unfulfilled node into the index."""
+    if node.phase in FULFILLED:
+        return
+    index = run.index
+    if node.type in LEAVES:
+        index.leaves[node.id] = None
+    elif node.type == "Suspend":
+        index.suspended[node.id] = None
+    if node.type not in COUNTED or node.waiting:
+        return
+    index.active[node.boundary] = index.active.get(node.boundary, 0) + 1
+    if node.type == "Pod":
+        for key in {"", node.boundary}:
+            index.active_pods[key] = index.active_pods.get(key, 0) + 1
+
+
+def untrack(run: Run, node: Node) -> bool:
+    """Take a node that has just been fulfilled out of the index; whether it had taken a place."""
+    index = run.index
+    was_tracked = index.leaves.pop(node.id, 0) is None or node.type in ("Steps", "DAG")
+    index.suspended.pop(node.id, 0)
+    index.frames.pop(node.id, None)
+    index.fans.pop(node.id, None)
+    index.tasks.pop(node.id, None)
+    if not was_tracked or node.type not in COUNTED:
+        return False
+    index.active[node.boundary] -= 1
+    if node.type == "Pod":
+        for key in {"", node.boundary}:
+            index.active_pods[key] -= 1
+    return True
+
+
+def purge(run: Run, gone: set[str]) -> None:
+    """Remove ids of dropped nodes from every list that mentions them."""
+    for node in run.nodes.values():
+        if node.children:
+            node.children = [c for c in node.children if c not in gone] or None
+        if node.outbound:
+            node.outbound = [c for c in node.outbound if c not in gone] or None
+
+
+def new_node(run: Run, name: str, **fields: Any) -> Node:
+    """A node with the id its name gives."""
+    return Node(id=names.node_id(run.name, name), name=name, **fields)
