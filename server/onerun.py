@@ -17,7 +17,7 @@ from controller import submission
 from controller.listing import ListQuery
 from controller.run import Controller
 from controller.templates import TemplateShelf
-from server import wiring
+from server import parts
 from server.objects.check import Checked
 from server.secrets import KeptSecrets
 from server.settings import Settings
@@ -67,11 +67,11 @@ class OneRun:
     async def _controller(self, stack: AsyncExitStack) -> Controller:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bireme-run-")))
         settings = self.settings.with_(data_dir=folder)
-        secrets = wiring.secrets_of(settings)
+        secrets = parts.secrets_of(settings)
         clock = SystemClock()
         database = await open_database(folder / "bireme.db")
         stack.push_async_callback(database.close)
-        executor = wiring.executor_of(settings, clock, secrets)
+        executor = parts.executor_of(settings, clock, secrets)
         stack.push_async_callback(executor.close)
         shelf = TemplateShelf()
         for one in self.support:
@@ -80,7 +80,7 @@ class OneRun:
 
     async def _follow(self, controller: Controller, key: tuple[str, str]) -> Json:
         query = ListQuery(namespace=key[0], name=key[1])
-        async with aclosing(controller.watch(query)) as changes:  # type: ignore[type-var]
+        async with aclosing(controller.watch(query)) as changes:
             async for change in changes:
                 self.changed(change.object)
                 if change.object["status"].get("phase") in FINAL:

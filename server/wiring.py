@@ -22,8 +22,8 @@ from events.http import Listeners
 from events.run import EventBank
 from events.state import StoredState
 from executor.ports import Executor
-from executor.registry import backends
 from sensors.run import SensorBank
+from server import parts
 from server.deck import Deck
 from server.metrics import Metrics
 from server.objects.directory import Directory
@@ -42,31 +42,14 @@ class PortInUse(ServiceError):
     """Somebody else listens on the API's port."""
 
 
-def secrets_of(settings: Settings) -> KeptSecrets:
-    """The secret store of a process, its values masked in every log line from here on."""
-    kept = KeptSecrets(
-        settings.secrets_dir or settings.data_dir / "secrets", settings.secret_values
-    )
-    processors = structlog.get_config()["processors"]
-    structlog.configure(processors=[*processors[:-1], kept.mask_entry, processors[-1]])
-    return kept
-
-
-def executor_of(settings: Settings, clock: Clock, secrets: KeptSecrets) -> Executor:
-    """The backend where steps run: processes of this machine."""
-    environment = settings.environment
-    root = settings.data_dir / "steps"
-    return backends["process"](root, clock, environment=environment, secrets=secrets)
-
-
 async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
     """All parts, joined; nothing runs yet. What was opened closes with `stack`, last opened first."""
     clock, ids = SystemClock(), RandomIds()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    secrets = secrets_of(settings)
+    secrets = parts.secrets_of(settings)
     database = await open_database(settings.data_dir / "bireme.db")
     stack.push_async_callback(database.close)
-    executor = executor_of(settings, clock, secrets)
+    executor = parts.executor_of(settings, clock, secrets)
     stack.push_async_callback(executor.close)
     deck = join(settings, clock, ids, database=database, executor=executor, secrets=secrets)
     for close in (deck.sensors.close, deck.listeners.close, deck.sources.close):

@@ -70,14 +70,19 @@ def until_over(client: Client, name: str) -> dict[str, Any]:
     raise Failed("the engine ended the watch; ask again with 'bireme get'")
 
 
-def follow(client: Client, name: str) -> dict[str, Any]:
-    """Draw the tree again at each change in a terminal; in a pipe print one line per step that changes."""
+def follow(client: Client, name: str, *, whole: bool = False) -> dict[str, Any]:
+    """Draw the tree again at each change in a terminal; in a pipe print one line per step that changes.
+
+    With `whole`, a pipe gets the finished tree too.
+    """
     draw = drawer()
     for found in changes(client, name):
         draw.show(found)
         if phase_of(found) in FINAL:
             break
     draw.close(found)
+    if whole and isinstance(draw, Lines):
+        get.show(found)
     return found
 
 

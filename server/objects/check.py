@@ -1,4 +1,4 @@
-"""From the text of a file or the body of a request to objects that may be applied; all that is wrong is said at once."""
+"""From a file's text or a request's body to objects that may be applied; everything wrong is said at once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

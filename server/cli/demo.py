@@ -1,0 +1,28 @@
+"""`bireme demo`."""
+
+import sys
+
+import click
+
+
+@click.command("demo", short_help="See events become workflows: four use cases in one minute.")
+@click.option(
+    "--once", is_flag=True, help="End after the tour; the exit code tells whether all went well."
+)
+@click.option(
+    "--keep", type=click.Path(file_okay=False), help="Keep manifests and data in this directory."
+)
+def demo(once: bool, keep: str | None) -> None:
+    """Start an engine with four use cases, send events, and show the workflows they start.
+
+    A GitHub push starts CI, a file drop starts ETL, a schedule starts a report, messages start pipelines. In a
+    terminal the engine stays up afterwards, to explore; with --once, or without a terminal, it ends.
+
+    \b
+    Examples:
+      bireme demo
+      bireme demo --once
+    """
+    from server.cli import demo_engine
+
+    sys.exit(demo_engine.run(stays=not once and sys.stdout.isatty(), keep=keep))

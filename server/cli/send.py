@@ -1,0 +1,147 @@
+"""`bireme send`: post a realistic payload to a running source."""
+
+import http.client
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from server import payloads
+from server.cli import client
+from server.cli.client import Failed
+from server.payloads import Delivery
+
+_SOURCE_OF = {"github": "github", "webhook": "webhook", "s3": "webhook", "stream": "webhook"}
+
+
+def _github(asked: Mapping[str, Any]) -> Delivery:
+    ref = asked["ref"] or "main"
+    ref = ref if ref.startswith("refs/") else f"refs/heads/{ref}"
+    body = payloads.GITHUB[asked["event"]](ref=ref, repository=asked["repository"])
+    changed = _changed(body, asked["changes"])
+    return payloads.deliver_github(asked["event"], changed, asked["secret"], asked["delivery"])
+
+
+def _webhook(asked: Mapping[str, Any]) -> Delivery:
+    bearer = {"Authorization": f"Bearer {asked['secret']}"} if asked["secret"] else {}
+    return payloads.deliver(_changed(payloads.webhook(), asked["changes"]), bearer)
+
+
+def _s3(asked: Mapping[str, Any]) -> Delivery:
+    return payloads.deliver(_changed(payloads.object_created(), asked["changes"]))
+
+
+def _stream(asked: Mapping[str, Any]) -> Delivery:
+    return payloads.deliver(_changed(payloads.message(), asked["changes"]))
+
+
+MAKERS: dict[str, Callable[[Mapping[str, Any]], Delivery]] = {
+    "github": _github,
+    "webhook": _webhook,
+    "s3": _s3,
+    "stream": _stream,
+}
+
+
+@click.command("send", short_help="Send a realistic event to a running source.")
+@click.argument("kind", type=click.Choice(list(MAKERS)))
+@click.option(
+    "--to", "url", default="", help="URL of the source; found by itself when there is one."
+)
+@click.option(
+    "--secret", default="", help="Signs a GitHub delivery; the bearer token of a webhook."
+)
+@click.option(
+    "--event", default="push", type=click.Choice(list(payloads.GITHUB)), help="GitHub event."
+)
+@click.option("--ref", default="", help="Branch of a push (default main).")
+@click.option("--repository", default="bireme/ship", help="OWNER/NAME of a push.")
+@click.option("--delivery", default="", help="Delivery id; sending one twice is one event.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change a field: total=5."
+)
+@click.option(
+    "--data", default="", help="Send this JSON (or @FILE) instead of the bundled payload."
+)
+@click.option("-s", "--server", default="", help="URL of the engine.")
+@click.option("--token", default="", help="Bearer token of the engine.")
+@click.option("-n", "--namespace", default="", help="Namespace of the source.")
+def send(
+    kind: str, url: str, data: str, server: str, token: str, namespace: str, **asked: Any
+) -> None:
+    """Send a realistic event: github, webhook, s3 (an object notification), stream (a message).
+
+    Without --to the running engine is asked where a source of that kind listens.
+
+    \b
+    Examples:
+      bireme send github --secret demo-secret-change-me --ref main
+      bireme send stream --to http://127.0.0.1:12000/orders --set state=open --set total=500
+      bireme send webhook --data '{"a": 1}'
+    """
+    made = MAKERS[kind](asked)
+    if data:
+        made = Delivery(_given(data), {k: v for k, v in made.headers.items() if "Hub" not in k})
+    place = url or _find(client.connect(server, token, namespace), kind)
+    status, answer = post(place, made)
+    colour = "green" if status < 300 else "red"
+    click.echo(f"{click.style(str(status), fg=colour)} {place}: {answer}")
+    sys.exit(0 if status < 300 else 1)
+
+
+def _given(data: str) -> bytes:
+    if not data.startswith("@"):
+        return data.encode()
+    with open(data[1:], "rb") as source:
+        return source.read()
+
+
+def _changed(body: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
+    """The body with fields replaced; values are JSON where they read as JSON, else text."""
+    for change in changes:
+        path, separator, text = change.partition("=")
+        if not separator:
+            raise click.BadParameter(f"expected PATH=VALUE, found '{change}'", param_hint="--set")
+        at: Any = body
+        *parents, last = path.split(".")
+        for key in parents:
+            at = at.setdefault(key, {})
+        try:
+            at[last] = json.loads(text)
+        except ValueError:
+            at[last] = text
+    return body
+
+
+def _find(engine: client.Client, kind: str) -> str:
+    """Where the first source of that kind listens. Raises Failed with what to do when there is none."""
+    wanted = _SOURCE_OF[kind]
+    for item in engine.get(f"/api/v1/event-sources/{engine.namespace}")["items"]:
+        for config in (item["spec"].get(wanted) or {}).values():
+            place = config.get("webhook") if wanted == "github" else config
+            if place and place.get("port"):
+                host = urlsplit(engine.server).hostname
+                return f"http://{host}:{place['port']}{place.get('endpoint') or '/'}"
+    raise Failed(f"no {wanted} source is applied; name a URL with --to")
+
+
+def post(url: str, delivery: Delivery) -> tuple[int, str]:
+    """Post once; status and answer. Raises Failed when nobody listens."""
+    place = urlsplit(url)
+    if not place.hostname:
+        raise click.BadParameter(
+            f"expected a URL such as http://127.0.0.1:12000/push, found '{url}'"
+        )
+    connect = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
+    connection = connect(place.hostname, place.port, timeout=30)
+    try:
+        connection.request("POST", place.path or "/", delivery.body, delivery.headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode("utf-8", "replace").strip()
+    except OSError as error:
+        raise Failed(f"nobody listens at {url}: {error}") from error
+    finally:
+        connection.close()

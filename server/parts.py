@@ -1,0 +1,26 @@
+"""The parts that an engine and a single run have in common."""
+
+import structlog
+
+from bireme.kit.clock import Clock
+from executor.ports import Executor
+from executor.registry import backends
+from server.secrets import KeptSecrets
+from server.settings import Settings
+
+
+def secrets_of(settings: Settings) -> KeptSecrets:
+    """The secret store of a process, its values masked in every log line from here on."""
+    kept = KeptSecrets(
+        settings.secrets_dir or settings.data_dir / "secrets", settings.secret_values
+    )
+    processors = structlog.get_config()["processors"]
+    structlog.configure(processors=[*processors[:-1], kept.mask_entry, processors[-1]])
+    return kept
+
+
+def executor_of(settings: Settings, clock: Clock, secrets: KeptSecrets) -> Executor:
+    """The backend where steps run: processes of this machine."""
+    environment = settings.environment
+    root = settings.data_dir / "steps"
+    return backends["process"](root, clock, environment=environment, secrets=secrets)

@@ -1,0 +1,36 @@
+"""Settings: what the environment means."""
+
+from pathlib import Path
+
+import pytest
+
+from server import settings
+
+
+def test_argo_variables_are_understood_and_our_own_win() -> None:
+    env = {"HOME": "/h", "ARGO_SERVER": "http://a", "ARGO_TOKEN": "Bearer t", "ARGO_NAMESPACE": "n"}
+    read = settings.from_environment(env)
+    assert (read.server, read.token, read.namespace) == ("http://a", "t", "n")
+    ours = settings.from_environment({**env, "BIREME_TOKEN": "mine", "BIREME_SERVER": "http://b"})
+    assert (ours.server, ours.token) == ("http://b", "mine")
+
+
+def test_a_number_that_is_none_is_named() -> None:
+    with pytest.raises(settings.BadSetting, match="BIREME_PORT: expected a number, found 'many'"):
+        settings.from_environment({"HOME": "/h", "BIREME_PORT": "many"})
+
+
+def test_directories_follow_the_desktop_standard() -> None:
+    read = settings.from_environment({"HOME": "/h", "XDG_STATE_HOME": "/s"})
+    assert read.data_dir == Path("/h/.local/share/bireme")
+    assert read.state_dir == Path("/s/bireme")
+
+
+def test_neither_token_nor_secrets_show_in_the_representation() -> None:
+    env = {"HOME": "/h", "BIREME_TOKEN": "hidden", "BIREME_SECRET_A_B": "hidden"}
+    assert "hidden" not in repr(settings.from_environment(env))
+
+
+def test_options_that_were_not_given_change_nothing() -> None:
+    read = settings.from_environment({"HOME": "/h"})
+    assert read.with_(port=None, host="::1").port == settings.DEFAULT_PORT
