@@ -29,6 +29,8 @@ class _Work:
     entry: Entry
     state: SensorState
     changed: set[str] = field(default_factory=set)
+    stood: int | None = None
+    is_complete: bool = False
 
 
 class Intake:
@@ -82,23 +84,32 @@ class Intake:
                 for trigger in work.changed
             ],
         )
-        store.move(self.tx, [(key, work.state.position) for key, work in self._work.items()])
+        moved = [
+            (key, w.state.position) for key, w in self._work.items() if w.state.position != w.stood
+        ]
+        store.move(self.tx, moved)
 
     def _open(self, entry: Entry, before: int) -> _Work:
         work = self._work.get(entry.key)
         if work is None:
             position = store.position(self.tx, entry.key)
             state = SensorState(self._end(before) if position is None else position)
-            work = self._work[entry.key] = _Work(entry, state)
-            if entry.remembers:
-                work.state = SensorState(state.position, store.states(self.tx, entry.key))
+            work = self._work[entry.key] = _Work(entry, state, stood=position)
         return work
+
+    def _remember(self, work: _Work) -> None:
+        """Load what the triggers remember, not before an event needs it: only then is the sensor compiled."""
+        if not work.is_complete and work.entry.remembers:
+            kept = store.states(self.tx, work.entry.key)
+            work.state = SensorState(work.state.position, kept)
+        work.is_complete = True
 
     def _end(self, before: int) -> int:
         return log.newest(self.tx) if before == _FAR else before - 1
 
     def _evaluate(self, entry: Entry, event: Event, view: View) -> None:
         work = self._open(entry, event.seq)
+        self._remember(work)
         try:
             sensor = entry.sensor
             result = step(sensor, work.state, event, self.now, view)
