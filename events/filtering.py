@@ -1,9 +1,8 @@
 """`filter.expression` of an event source: decides on the payload whether an event is accepted. Pure."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from bireme.lang import environment, expr
 from bireme.lang.errors import LangError
@@ -18,7 +17,8 @@ class PayloadFilter:
 
     def accepts(self, payload: bytes) -> bool:
         """Raises LangError when the expression cannot be evaluated on this payload or does not say true or false."""
-        verdict = self._expression.evaluate({**names(payload), **self._functions})
+        env = {**names(payload), **self._functions}
+        verdict = self._expression.evaluate(env, undefined_ok=True)
         if not isinstance(verdict, bool):
             raise LangError(f"the filter's result is {verdict!r}, expected true or false")
         return verdict
@@ -27,8 +27,8 @@ class PayloadFilter:
 def names(payload: bytes) -> dict[str, Any]:
     """What an expression can name: the payload's members, dotted keys as objects, `-` as `_` in names of the top."""
     try:
-        members = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
+        members = json.loads(payload, parse_int=float)  # numbers are floats here, as upstream
+    except (ValueError, RecursionError) as error:
         raise LangError(f"the payload is not JSON: {error}") from error
     if not isinstance(members, Mapping):
         raise LangError("the payload is not a JSON object, so that it has no names")
