@@ -11,6 +11,7 @@ The work is done by the runner (`executor/runner`), a small process of its own w
 """
 
 import asyncio
+import re
 import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -31,11 +32,14 @@ from executor.model import DEADLINE_EXCEEDED, Outputs, Report, Task
 from executor.places import Place
 from executor.ports import Secrets
 from executor.registry import backends
+from executor.runner import files
 from executor.stores import Stores
 from executor.tail import follow_files
 
 log = structlog.get_logger(__name__)
 
+_PROGRESS = re.compile(r"[0-9]+/[0-9]+")
+_PROGRESS_S = 3.0
 _VIEWS = {
     "namespaces": "declared absolute paths are private to each step (mount namespaces)",
     "turns": "no private file systems on this machine (no user namespaces): steps that declare the"
@@ -45,7 +49,11 @@ _VIEWS = {
 
 @backends.register("process")
 class ProcessBackend:
-    """Runs tasks as local processes below `root`. At most `parallel` at once; the others wait in order."""
+    """Runs tasks as local processes below `root`. At most `parallel` at once; the others wait in order.
+
+    A log that takes more than `log_bytes` on disk loses its middle. `view` chooses how declared absolute paths are
+    kept apart (`namespaces`, `turns`); empty means the best this machine has.
+    """
 
     def __init__(
         self,
@@ -56,6 +64,7 @@ class ProcessBackend:
         secrets: Secrets | None = None,
         parallel: int = 512,
         view: str = "",
+        log_bytes: int = 256 << 20,
     ) -> None:
         self._root = root.resolve()
         self._root.mkdir(parents=True, exist_ok=True)
@@ -64,7 +73,7 @@ class ProcessBackend:
         self._stores = Stores(self._root / "artifacts")
         inherited = step_environment(environment)
         self._commands = Commands(inherited, secrets)
-        self._hello = {"op": "hello", "env": inherited, "view": view}
+        self._hello = {"op": "hello", "env": inherited, "view": view, "log_bytes": log_bytes}
         self._scope = TaskScope("process-backend")
         self._link = Link(self._root, self._hear, self._resume)
         self._tasks: dict[str, Task] = {}
@@ -74,6 +83,7 @@ class ProcessBackend:
         self._reports: deque[Report] = deque()
         self._news = asyncio.Event()
         self._stops: dict[str, dict[str, Any]] = {}
+        self._progress: dict[str, str] = {}
         self._said_once: set[str] = set()
 
     async def start(self, task: Task) -> None:
@@ -145,8 +155,7 @@ class ProcessBackend:
             self._end(task, "error", str(error))
             return
         if len(self._sent) < self._parallel:
-            self._sent[task.id] = message
-            self._link.say(message)
+            self._dispatch(task.id, message)
         else:
             self._queue[task.id] = message
 
@@ -182,8 +191,23 @@ class ProcessBackend:
         while self._queue and len(self._sent) < self._parallel:
             task_id, message = next(iter(self._queue.items()))
             del self._queue[task_id]
-            self._sent[task_id] = message
-            self._link.say(message)
+            self._dispatch(task_id, message)
+
+    def _dispatch(self, task_id: str, message: Start) -> None:
+        if not self._sent:
+            self._scope.start("progress", self._watch_progress())
+        self._sent[task_id] = message
+        self._link.say(message)
+
+    async def _watch_progress(self) -> None:
+        """While steps run: pass on what they write to $ARGO_PROGRESS_FILE."""
+        while self._sent:
+            await self._clock.sleep(_PROGRESS_S)
+            for task_id in list(self._sent):
+                found = _progress_of(Place(self._root, task_id))
+                if found and found != self._progress.get(task_id):
+                    self._progress[task_id] = found
+                    self._report(self._tasks[task_id], "progress", progress=found)
 
     def _ended(self, task: Task, record: dict[str, Any]) -> None:
         del self._sent[task.id]
@@ -233,8 +257,10 @@ class ProcessBackend:
         at: float = 0.0,
     ) -> None:
         self._tasks.pop(task.id, None)
+        self._progress.pop(task.id, None)
         self._preparing.discard(task.id)
-        self._report(task, state, message, found, at=at)
+        progress = _progress_of(Place(self._root, task.id))
+        self._report(task, state, message, found, at=at, progress=progress)
 
     def _report(
         self,
@@ -244,10 +270,18 @@ class ProcessBackend:
         found: Outputs | None = None,
         *,
         at: float = 0.0,
+        progress: str = "",
     ) -> None:
         moment = datetime.fromtimestamp(at, UTC) if at else self._clock.now()
         self._reports.append(
-            Report(task=task.id, state=state, at=moment, message=message, outputs=found)
+            Report(
+                task=task.id,
+                state=state,
+                at=moment,
+                message=message,
+                outputs=found,
+                progress=progress,
+            )
         )
         self._news.set()
 
@@ -255,6 +289,16 @@ class ProcessBackend:
         if event not in self._said_once:
             self._said_once.add(event)
             log.info(event, advice="commands run on this machine; images are not used", **keys)
+
+
+def _progress_of(place: Place) -> str:
+    """The last line of the progress file when it says `N/M`, else nothing."""
+    try:
+        with open(place.prefix + files.PROGRESS, encoding="utf-8", errors="replace") as file:
+            lines = file.read(4096).split()
+    except FileNotFoundError:
+        return ""
+    return lines[-1] if lines and _PROGRESS.fullmatch(lines[-1]) else ""
 
 
 def _remove(place: Place) -> None:

@@ -128,6 +128,7 @@ class Runner:
                 self._steps.stop(message["id"], message["grace_s"])
             case "hello":
                 self._steps.base_env = message["env"]
+                self._steps.log_bytes = message.get("log_bytes", 0)
                 if kind := message.get("view"):
                     self._view = kind
 

@@ -33,6 +33,8 @@ def command(message: Message, folder: str, env: dict[str, str], log: int) -> int
         return _spawn(message["argv"], env, outputs)
     except OSError as error:
         raise CannotStart(explain(message["argv"][0], error)) from error
+    except ValueError as error:  # a NUL in an argument, a `=` in the name of a variable
+        raise CannotStart(f"cannot start '{message['argv'][0]}': {error}") from error
     finally:
         if outputs[0] != log:
             os.close(outputs[0])
@@ -82,11 +84,15 @@ def _child(
             os.dup2(source, target)
         os.execve(message["argv"][0], message["argv"], env)
     except OSError as error:
-        files.write_whole(
-            folder + files.FAULT, explain(message["argv"][0], error).encode("utf-8", "replace")
-        )
+        _leave_fault(folder, explain(message["argv"][0], error))
+    except Exception as error:  # noqa: BLE001  the last line of a forked child: nothing may get past it
+        _leave_fault(folder, f"cannot start '{message['argv'][0]}': {error!r}")
     finally:
         os._exit(127)
+
+
+def _leave_fault(folder: str, text: str) -> None:
+    files.write_whole(folder + files.FAULT, text.encode("utf-8", "replace"))
 
 
 def _limit(limits: dict[str, int]) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -18,12 +19,23 @@ LOST = (
     " (its log is kept; run it again with a retryStrategy or a manual retry)"
 )
 _TERM_GRACE_S = 30.0
+_TRIM_EVERY_S = 5.0
 
 
 class Step:
     """One running step. `pidfd` is set for a process that is not our child."""
 
-    __slots__ = ("deadline", "folder", "message", "pid", "pidfd", "reason", "started", "task")
+    __slots__ = (
+        "deadline",
+        "folder",
+        "has_stdout",
+        "message",
+        "pid",
+        "pidfd",
+        "reason",
+        "started",
+        "task",
+    )
 
     def __init__(self, task: str, folder: str, pid: int, started: float, deadline: float) -> None:
         self.task = task
@@ -33,6 +45,7 @@ class Step:
         self.deadline = deadline
         self.pidfd = -1
         self.reason = ""
+        self.has_stdout = False
         self.message: Message = {}
 
 
@@ -47,7 +60,9 @@ class Steps:
         self._timers: list[tuple[float, str, int]] = []
         self._unwritten: list[tuple[str, str]] = []
         self._turns = serial.Turns()
+        self._next_trim = 0.0
         self.base_env: dict[str, str] = {}
+        self.log_bytes = 0
         self.running: dict[str, Step] = {}
         self._by_pid: dict[int, Step] = {}
         self.watched: dict[int, Step] = {}
@@ -117,7 +132,10 @@ class Steps:
         """Seconds until `run_timers` has something to do."""
         if self._unwritten:
             return 1.0
-        return max(self._timers[0][0] - time.monotonic(), 0.0) if self._timers else None
+        if not self.running:
+            return None
+        at = min(self._timers[0][0], self._next_trim) if self._timers else self._next_trim
+        return max(at - time.monotonic(), 0.0)
 
     def run_timers(self) -> None:
         """Deadlines and the end of graces that are due; exit records that a full disk refused."""
@@ -128,6 +146,10 @@ class Steps:
                 _signal(step.pid, number)
             elif step:
                 self.stop(task, _TERM_GRACE_S, "deadline")
+        if self.running and self._next_trim <= time.monotonic():
+            self._next_trim = time.monotonic() + _TRIM_EVERY_S
+            for step in self.running.values():
+                self._trim(step)
         waiting, self._unwritten = self._unwritten, []
         for folder, record in waiting:
             self._write(folder, record)
@@ -151,14 +173,21 @@ class Steps:
             return
         finally:
             os.close(log)
-        deadline = message.get("deadline") or 0.0
-        self._journal.add(task, pid, deadline, started)
-        step = Step(task, folder, pid, started, deadline)
+        step = Step(task, folder, pid, started, message.get("deadline") or 0.0)
+        step.has_stdout = bool(message.get("split"))
         step.message = message if message.get("private") or message.get("limits") else {}
         self._by_pid[pid] = step
         self._run(step)
-        if self._journal.is_long:
-            self._compact()
+        self._remember(step)
+
+    def _remember(self, step: Step) -> None:
+        """Write the step down for the next runner. A full disk is survived: the step also carries our mark."""
+        try:
+            self._journal.add(step.task, step.pid, step.deadline, step.started)
+            if self._journal.is_long:
+                self._compact()
+        except OSError as error:
+            sys.stderr.write(f"{step.task} is not in the journal: {error}\n")
 
     def _run(self, step: Step) -> None:
         self.running[step.task] = step
@@ -192,6 +221,7 @@ class Steps:
         """What the step left in its process group ends with it, as everything in a container does."""
         _signal(step.pid, signal.SIGKILL)
         del self.running[step.task]
+        self._trim(step)
         code = os.waitstatus_to_exitcode(status)
         record = {
             "code": code if code >= 0 else 128 - code,
@@ -203,6 +233,19 @@ class Steps:
             "rss_bytes": rss_bytes,
         }
         self._finish(step.task, step.folder, record, step.message)
+
+    def _trim(self, step: Step) -> None:
+        """Keep the logs within bounds; the module is loaded for the first log that is not."""
+        try:
+            size = os.stat(step.folder + files.LOG).st_size
+            if step.has_stdout:
+                size += os.stat(step.folder + files.STDOUT).st_size
+        except FileNotFoundError:
+            return
+        if self.log_bytes and size > self.log_bytes:
+            from executor.runner import logs
+
+            logs.trim(step.folder, self.log_bytes)
 
     def _finish(self, task: str, folder: str, record: files.Record, message: Message) -> None:
         ready = self._turns.leave(message, folder)

@@ -44,8 +44,8 @@ def unshare() -> None:
             ("uid_map", f"{uid} {uid} 1"),
             ("gid_map", f"{gid} {gid} 1"),
         ):
-            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-                file.write(text)
+            with open(f"/proc/self/{name}", "wb") as file:
+                file.write(text.encode())
     _call("mount", b"none", b"/", None, _PRIVATE_ALL, None, what="mount / private")
 
 
@@ -87,8 +87,8 @@ def _fill(original: str, mirror: str, declared: Tree) -> None:
                 if entry.name not in declared:
                     _show(entry, f"{mirror}/{entry.name}")
     for name, below in declared.items():
-        if below:
-            _fill(os.path.join(original, name), f"{mirror}/{name}", below)
+        if below and os.path.isdir(f"{original}/{name}"):
+            _fill(f"{original}/{name}", f"{mirror}/{name}", below)
 
 
 def _show(entry: "os.DirEntry[str]", target: str) -> None:

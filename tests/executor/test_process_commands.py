@@ -7,7 +7,15 @@ from typing import Any
 from bireme.kit.clock import SystemClock
 from bireme.kit.errors import NotFound
 from executor.backends.process import ProcessBackend
-from tests.executor.bench import Bench, exists, make_task, open_process_backend, shell, text
+from tests.executor.bench import (
+    Bench,
+    exists,
+    make_task,
+    open_process_backend,
+    shell,
+    text,
+    until_true,
+)
 
 
 class Vault:
@@ -126,6 +134,18 @@ async def test_a_file_that_cannot_be_executed_is_an_error_not_a_failure(
     assert "cannot start" in report.message
 
 
+async def test_an_argument_no_process_can_have_is_an_error_and_others_go_on(bench: Bench) -> None:
+    report = await bench.run(container("nul", command=["echo", "a\0b"]))
+    assert (report.state, report.message) == (
+        "error",
+        "cannot start '/usr/bin/echo': embedded null byte",
+    )
+    env = [{"name": "A=B", "value": "x"}]
+    assert (await bench.run(container("name", command=["true"], env=env))).state == "error"
+    assert (await bench.run(container("long", command=["echo", "x" * 300_000]))).state == "error"
+    assert (await bench.run(container("fine", command=["true"]))).state == "succeeded"
+
+
 async def test_the_working_directory_is_the_manifests_or_the_steps_own(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -164,7 +184,7 @@ async def test_what_a_step_leaves_in_the_background_ends_with_it(bench: Bench) -
     await bench.run(task)
     pid = int(await bench.log(task))
     stat = f"/proc/{pid}/stat"
-    assert not exists(stat) or text(stat).rpartition(")")[2].split()[0] in "ZX"
+    await until_true(lambda: not exists(stat) or text(stat).rpartition(")")[2].split()[0] in "ZX")
 
 
 async def test_fifty_megabytes_of_output_are_streamed_and_not_held(bench: Bench) -> None:
@@ -173,6 +193,25 @@ async def test_fifty_megabytes_of_output_are_streamed_and_not_held(bench: Bench)
     sizes = [len(chunk) async for chunk in bench.backend.logs(task.id, False)]
     assert sum(sizes) == 50_000_000
     assert max(sizes) <= 1 << 16
+
+
+async def test_a_log_over_its_limit_keeps_its_beginning_and_its_end(root: Path) -> None:
+    bench = Bench(open_process_backend(root, log_bytes=8 << 20))
+    task = shell("endless", "echo first; head -c 30000000 /dev/zero | tr '\\0' x; echo; echo last")
+    await bench.run(task)
+    log = await bench.log(task)
+    assert log.startswith(b"first\n")
+    assert log.endswith(b"x\nlast\n")
+    assert 4_000_000 < len(log) < 6_000_000
+    assert bench.reports[-1].state == "succeeded"
+    await bench.backend.close()
+
+
+async def test_what_a_step_writes_as_its_progress_comes_with_its_end(bench: Bench) -> None:
+    report = await bench.run(
+        shell("slow", "echo 1/2 > $ARGO_PROGRESS_FILE; echo 2/2 >> $ARGO_PROGRESS_FILE")
+    )
+    assert report.progress == "2/2"
 
 
 async def test_no_more_than_parallel_run_at_once_and_a_waiting_one_can_be_stopped(
