@@ -15,6 +15,7 @@ from controller.model import HistoryRow, Json, PhaseRow, RunRow
 from controller.ports import BadOption, WrongState
 from controller.reading import Reading, names
 from controller.steps import Steps
+from executor.ports import Executor
 
 Names = dict[str, str]
 Operate = Callable[[RunRow, "OperationOptions"], Awaitable[Names]]
@@ -47,12 +48,14 @@ class Operations:
         self,
         workflows: Workflows,
         database: Database,
+        executor: Executor,
         clock: Clock,
         steps: Steps,
         reading: Reading,
     ) -> None:
         self._workflows = workflows
         self._database = database
+        self._executor = executor
         self._clock = clock
         self._steps = steps
         self._reading = reading
@@ -103,8 +106,9 @@ class Operations:
             now,
             options.restart_successful,
             options.node_field_selector,
-            options.parameters,
+            _pairs(options.parameters),
         )
+        await self._forget_removed(live, done.changes)
         entry = HistoryRow(live.uid, live.n, now.timestamp(), codec.encode_entry(done.changes))
         live.n += 1
         row_now = codec.phase_row(live)
@@ -116,10 +120,19 @@ class Operations:
         await self._database.write(write)
         return _names(row)
 
+    async def _forget_removed(self, live: LiveRun, changes: list[dag.Change]) -> None:
+        """The same nodes will run again under the same names: their first time must not answer for the second.
+
+        Before the commit: dying in between costs the logs of failed steps, the other order would cost the retry.
+        """
+        removed = [
+            i for change in changes if isinstance(change, dag.NodesRemoved) for i in change.ids
+        ]
+        if removed:
+            await self._executor.forget([f"{live.uid}/{node}" for node in removed])
+
     def _again(self, live: LiveRun, effects: list[dag.Effect], row: PhaseRow) -> None:
         self._steps.welcome(live, effects, None if row.live else row)
-        if row.live:
-            self._steps.tick(live.uid)
 
     async def _resubmit(self, row: RunRow, options: OperationOptions) -> Names:
         if options.memoized:
@@ -152,6 +165,10 @@ def _outputs(given: str | dict[str, str]) -> dict[str, str]:
         return msgspec.json.decode(given, type=dict[str, str])
     except msgspec.DecodeError as error:
         raise BadOption(f"outputParameters: expected a JSON object of texts: {error}") from error
+
+
+def _pairs(parameters: list[str]) -> dict[str, str]:
+    return {item["name"]: item["value"] for item in submission.override([], parameters)}
 
 
 def _names(row: RunRow) -> Names:

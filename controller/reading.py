@@ -124,6 +124,9 @@ class Reading:
         return [(n, at, codec.decode_entry(entry)) for n, at, entry in steps]
 
 
+_POSTPONED = "Workflow processing has been postponed because too many workflows are already running"
+
+
 def live_workflow(live: LiveRun) -> Json:
     """The whole Workflow of a run in memory."""
     return _live(live, status(live.run))
@@ -131,6 +134,8 @@ def live_workflow(live: LiveRun) -> Json:
 
 def _live(live: LiveRun, state: Json) -> Json:
     run = live.run
+    if not run.phase:
+        state = {**state, "phase": "Pending", "message": _POSTPONED}
     found = views.workflow(
         live.definition,
         uid=live.uid,

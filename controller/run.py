@@ -15,7 +15,7 @@ from bireme.kit.clock import Clock
 from bireme.kit.ids import Ids
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Transaction
-from controller import codec, listing, logs, retention, store, submission
+from controller import codec, listing, logs, store, submission
 from controller.births import LiveRun, Newborn, Nursery, born_at
 from controller.dag import model as dag
 from controller.dag.fold import index
@@ -23,6 +23,7 @@ from controller.model import Change, Json, PhaseRow, RunRow, moment
 from controller.operations import Operations
 from controller.ports import BadOption, WorkflowExists
 from controller.reading import Page, Reading, live_workflow
+from controller.retention import Policy
 from controller.steps import Steps
 from controller.store import RunReader
 from controller.sweep import Sweeper
@@ -42,7 +43,7 @@ class Options:
     """What the deck's settings say about workflows."""
 
     limits: Limits = field(default_factory=Limits)
-    retention: retention.Policy = field(default_factory=retention.Policy)
+    retention: Policy = field(default_factory=Policy)
     defaults: Json | None = None
 
 
@@ -78,7 +79,7 @@ class Controller:
         self.reader = RunReader(database)
         self.reading = Reading(self.reader, self._steps, self._nursery, self._watchers)
         self._sweeper = Sweeper(self.reader, clock, options.retention, self.forget)
-        self._operations = Operations(self, database, clock, self._steps, self.reading)
+        self._operations = Operations(self, database, executor, clock, self._steps, self.reading)
 
     # --- births ---
 
@@ -267,7 +268,8 @@ class Controller:
         try:
             live = self._nursery.revive(store.definition_of(row), row.uid, born_at(row))
             live.n = codec.replay(live.run, entries)
-            index(live.run)
+            if live.run.suspended:
+                index(live.run)  # any other run is indexed when it is looked at again
         except Exception as error:
             log.error("run_not_recovered", workflow=row.name, error=str(error), exc_info=error)
             broken = codec.broken_row(

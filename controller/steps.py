@@ -5,7 +5,7 @@ a run has one step under way at a time. Nothing but this module changes a run in
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from bireme.storage.ports import Database, StorageError, Transaction
 from controller import codec, store
 from controller.births import LiveRun
 from controller.dag import model as dag
-from controller.dag.advance import advance
+from controller.dag.advance import advance, replan
 from controller.dag.fold import pending_tasks
 from controller.model import HistoryRow, PhaseRow
 from controller.timers import Timers
@@ -164,13 +164,25 @@ class Steps:
             done, operations = self._one_by_one(live, inbox, now, outcomes)
         else:
             done, operations = advance(live.run, inbox, now), []
+        step = self._step(live, done, now, before, operations)
+        step.outcomes = outcomes
+        return step
+
+    def _step(
+        self,
+        live: LiveRun,
+        done: dag.Advance,
+        now: datetime,
+        before: str,
+        operations: Sequence[dag.Operation] = (),
+    ) -> Step:
         entry = None
         if done.changes:
             written = codec.encode_entry(done.changes, operations)
             entry = HistoryRow(live.uid, live.n, now.timestamp(), written)
             live.n += 1
         row = codec.phase_row(live) if live.run.phase != before else None
-        return Step(live, entry, row, done.effects, outcomes)
+        return Step(live, entry, row, done.effects)
 
     def _one_by_one(
         self, live: LiveRun, inbox: list[Any], now: datetime, outcomes: list[Outcome]
@@ -202,7 +214,7 @@ class Steps:
             error=str(error),
             exc_info=error,
         )
-        stops: list[dag.Effect] = [dag.StopTask(task.id) for task in _pending(live)]
+        stops: list[dag.Effect] = [dag.StopTask(task.id) for task in _tasks_left(live)]
         answers: list[Outcome] = [(item.answer, error) for item in inbox if isinstance(item, Asked)]
         row = codec.broken_row(live.uid, live.cron, f"{type(error).__name__}: {error}", now)
         return Step(live, None, row, stops, answers, failed=True)
@@ -303,18 +315,35 @@ class Steps:
     # --- after a restart ---
 
     async def adopt(self, runs: Iterable[LiveRun]) -> None:
-        """Runs that were alive before: ask the executor about their tasks, and let due timers fire."""
+        """Runs that were alive before: ask the executor about their tasks, and go on with each."""
+        now = self._clock.now()
         tasks: list[Task] = []
+        steps: list[Step] = []
         for live in runs:
             self.live[live.uid] = live
-            tasks.extend(_pending(live))
+            live.busy = True
+            step = self._look_again(live, now)
+            steps.append(step)
+            new = {effect.task.id for effect in step.effects if type(effect) is dag.StartTask}
+            tasks.extend(task for task in _tasks_left(live) if task.id not in new)
         await self._executor.adopt(tasks)
-        for uid in list(self.live):
-            self.tick(uid)
+        self._commits += 1
+        await self._commit(steps)
+
+    def _look_again(self, live: LiveRun, now: datetime) -> Step:
+        try:
+            return self._step(live, replan(live.run, now), now, "Running")
+        except Exception as error:  # noqa: BLE001  boundary: one bad run never stops the others
+            return self._broken(live, [], error, now)
 
 
-def _pending(live: LiveRun) -> list[Task]:
-    return pending_tasks(live.run)
+def _tasks_left(live: LiveRun) -> list[Task]:
+    """What of the run may be running; of a broken one, as far as it can still say so."""
+    try:
+        return pending_tasks(live.run)
+    except Exception as error:  # noqa: BLE001  boundary: the run is broken, its index may be too
+        log.warning("tasks_of_broken_run_unknown", workflow=live.name, error=str(error))
+        return []
 
 
 def _answer(answer: "asyncio.Future[None]", error: BaseException | None) -> None:

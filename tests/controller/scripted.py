@@ -33,6 +33,7 @@ class ScriptedExecutor:
         self.stopped: list[str] = []
         self.forgotten: list[str] = []
         self.refuse: Exception | None = None
+        self._known: set[str] = set()
         self._ended: dict[str, Report] = {}
         self._queue: asyncio.Queue[Report] = asyncio.Queue()
 
@@ -43,8 +44,9 @@ class ScriptedExecutor:
     async def start(self, task: Task) -> None:
         if self.refuse is not None:
             raise self.refuse
-        if any(known.id == task.id for known in self.started):
+        if task.id in self._known:
             return
+        self._known.add(task.id)
         self.started.append(task)
         self._queue.put_nowait(Report(task=task.id, state="started", at=AT))
         self.finish(task)
@@ -78,6 +80,9 @@ class ScriptedExecutor:
 
     async def forget(self, task_ids: Collection[str]) -> None:
         self.forgotten.extend(task_ids)
+        self._known.difference_update(task_ids)
+        for task_id in task_ids:
+            self._ended.pop(task_id, None)
 
     async def close(self) -> None:
         return

@@ -1,17 +1,46 @@
 """A controller on a real database with a scripted executor, that can be crashed and started again."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bireme.kit.clock import LoopClock
 from bireme.kit.ids import CountedIds
+from bireme.storage.ports import Transaction
 from bireme.storage.sqlite import SqliteDatabase, open_sqlite
 from controller.cron import CronBank
 from controller.run import Controller, Options
 from tests.controller.scripted import ScriptedExecutor
 
 Json = dict[str, Any]
+T = TypeVar("T")
+
+
+class AnyThreadClock(LoopClock):
+    """The loop's time, to be asked from the writer thread too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+
+class Attentive:
+    """The real database, awaited without letting faked time run on while its thread works."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        self.read = database.read
+        self.close = database.close
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        future = self._database.submit(work)
+        while not future.done():  # noqa: ASYNC110  an idle loop would let the faked time jump
+            await asyncio.sleep(0)
+        return future.result()
 
 
 class World:
@@ -22,14 +51,14 @@ class World:
         self.options = options
         self.executor = ScriptedExecutor()
         self.ids = CountedIds()
-        self.clock = LoopClock()
-        self.database: SqliteDatabase
+        self.clock = AnyThreadClock()
+        self.database: Attentive
         self.controller: Controller
         self.cron: CronBank
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> "World":
-        self.database = await open_sqlite(self.path)
+        self.database = Attentive(await open_sqlite(self.path))
         self.controller = Controller(
             self.database, self.executor, self.clock, self.ids, options=self.options
         )
@@ -61,7 +90,7 @@ class World:
 
     async def end_of(self, made: Json) -> Json:
         metadata = made.get("metadata", made)
-        async with asyncio.timeout(3600):
+        async with asyncio.timeout(86400):
             return await self.controller.wait(metadata["namespace"], metadata["name"])
 
 
