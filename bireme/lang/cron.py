@@ -1,21 +1,21 @@
-"""Schedules as Argo reads them: five fields, `@daily` and the like, `@every 5m`, `CRON_TZ=` in front.
+"""When a cron schedule is due, as robfig/cron (Argo's library) answers.
 
-The matching of wall-clock fields is croniter's. Around it stands what the schedules of Argo's library mean otherwise:
-its strict grammar, and its idea of daylight saving time: a wall-clock time that a day does not have is skipped, one
-that a day has twice matches twice.
+The field matcher is our own: croniter agreed with robfig on three quarters of the recorded answers only (it fires at the
+end of a clock change where robfig skips the time, and takes weekday 7, `L`, `#`, reversed ranges and six fields).
 """
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from bireme.lang import goduration
+from bireme.lang.cron_fields import Fields, parse_fields
 from bireme.lang.errors import LangError
 
-_NAMED = {
+_DESCRIPTORS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
     "@monthly": "0 0 1 * *",
@@ -24,201 +24,205 @@ _NAMED = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_MONTHS = {
-    name: i + 1
-    for i, name in enumerate(
-        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-    )
-}
-_DAYS = {name: i for i, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
-_FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
-    (0, 59, {}),
-    (0, 23, {}),
-    (1, 31, {}),
-    (1, 12, _MONTHS),
-    (0, 6, _DAYS),
-)
-_YEARS = 5
-_WINDOW = timedelta(hours=2)
-"""How far wall clocks are looked at around a moment: more than daylight saving shifts any zone."""
+_YEARS: Final = 5
+_SECOND: Final = timedelta(seconds=1)
+_HOUR: Final = timedelta(hours=1)
 
 
-class Schedule(NamedTuple):
-    """A parsed text: either `every` or `fields` (as croniter takes them), and the zone the text itself names."""
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A schedule understood: either fields or a fixed interval; `zone` when the text names one."""
 
-    every: timedelta | None
-    fields: str
-    day_or: bool
-    zone: str | None
-
-
-def validate(spec: str, timezone: str | None = None) -> None:
-    """Raises LangError when the text is no schedule or the zone is unknown."""
-    schedule = parse(spec)
-    _zone(schedule.zone or timezone)
-
-
-def next_after(spec: str, after: datetime, timezone: str | None = None) -> datetime | None:
-    """The first tick strictly after, in UTC; None when there is none within five years. Raises LangError."""
-    schedule = parse(spec)
-    if schedule.every is not None:
-        return after.astimezone(UTC).replace(microsecond=0) + schedule.every
-    zone = _zone(schedule.zone or timezone)
-    return next(_ticks(schedule, after, zone), None)
-
-
-def previous_before(spec: str, before: datetime, timezone: str | None = None) -> datetime | None:
-    """The last tick strictly before, in UTC; None when there is none within five years. Raises LangError."""
-    schedule = parse(spec)
-    if schedule.every is not None:
-        return before.astimezone(UTC).replace(microsecond=0) - schedule.every
-    zone = _zone(schedule.zone or timezone)
-    earliest = before - timedelta(days=366 * _YEARS)
-    walls = _walls(schedule, _wall(before, zone) + _WINDOW, backwards=True)
-    found: datetime | None = None
-    for wall in walls:
-        if found is not None and wall < _wall(found, zone) - _WINDOW:
-            return found
-        if wall < _wall(earliest, zone):
-            return found
-        past = [moment for moment in _moments(wall, zone) if moment < before]
-        found = max([*past, *([found] if found else [])], default=None)
-    return found
-
-
-def _ticks(schedule: Schedule, after: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """Ticks after a moment, in order, for about five years."""
-    last = after.year + _YEARS
-    pending: list[datetime] = []
-    for wall in _walls(schedule, _wall(after, zone) - _WINDOW):
-        while pending and _wall(pending[0], zone) < wall - _WINDOW:
-            yield pending.pop(0)
-        if wall.year > last:
-            break
-        pending = sorted({*pending, *(m for m in _moments(wall, zone) if m > after)})
-        if pending and wall > _wall(pending[0], zone) + _WINDOW:
-            yield pending.pop(0)
-    yield from pending
-
-
-def _walls(schedule: Schedule, start: datetime, *, backwards: bool = False) -> Iterator[datetime]:
-    """Wall-clock times that match, from `start` on, without a zone."""
-    from croniter import CroniterBadDateError, croniter
-
-    walk: Any = croniter(schedule.fields, start, day_or=schedule.day_or)
-    move = walk.get_prev if backwards else walk.get_next
-    try:
-        while True:
-            yield move(datetime)
-    except CroniterBadDateError:
-        return
-
-
-def _moments(wall: datetime, zone: tzinfo) -> list[datetime]:
-    """The moments at which clocks of the zone show `wall`: none, one or two."""
-    both = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    return sorted(moment for moment in both if _wall(moment, zone) == wall)
-
-
-def _wall(moment: datetime, zone: tzinfo) -> datetime:
-    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
-
-
-@lru_cache(maxsize=256)
-def _zone(name: str | None) -> tzinfo:
-    if not name or name in ("UTC", "Local"):
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise LangError(f"unknown time zone {name}") from error
+    fields: Fields | None
+    every: timedelta
+    zone: tzinfo | None
 
 
 @lru_cache(maxsize=1024)
 def parse(spec: str) -> Schedule:
-    """The schedule a text means. Raises LangError that says which part cannot be."""
-    zone, text = None, spec.strip()
+    """The schedule of a text. Raises LangError with robfig's words."""
     if not spec:
         raise LangError("empty spec string")
-    if text.startswith(("TZ=", "CRON_TZ=")):
-        head, _, text = text.partition(" ")
-        zone, text = head.partition("=")[2], text.strip()
-    if text.startswith("@every "):
-        return Schedule(_every(text.removeprefix("@every ")), "", True, zone)
-    if text.startswith("@"):
-        if text not in _NAMED:
-            raise LangError(f"unrecognized descriptor: {text}")
-        text = _NAMED[text]
-    return _parse_fields(text, zone)
+    zone, rest = _zone_prefix(spec)
+    if not rest.startswith("@"):
+        return Schedule(parse_fields(rest), timedelta(), zone)
+    if rest.startswith("@every "):
+        return Schedule(None, _interval(rest), zone)
+    if rest not in _DESCRIPTORS:
+        raise LangError(f"unrecognized descriptor: {rest}")
+    return Schedule(parse_fields(_DESCRIPTORS[rest]), timedelta(), zone)
 
 
-def _every(text: str) -> timedelta:
+def _zone_prefix(spec: str) -> tuple[tzinfo | None, str]:
+    if not spec.startswith(("TZ=", "CRON_TZ=")):
+        return None, spec
+    prefix, _, rest = spec.partition(" ")
+    return zone_named(prefix.partition("=")[2]), rest.strip()
+
+
+def zone_named(name: str) -> tzinfo:
+    """The zone of an IANA name; an empty name is UTC. Raises LangError."""
+    if name in ("", "UTC"):
+        return UTC
     try:
-        length = goduration.nanoseconds(text)
-    except LangError as error:
-        raise LangError(f"failed to parse duration @every {text}: {error}") from error
-    return max(timedelta(seconds=length // 1_000_000_000), timedelta(seconds=1))
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise LangError(f"provided bad location {name}: unknown time zone {name}") from None
 
 
-def _parse_fields(text: str, zone: str | None) -> Schedule:
-    fields = text.split()
-    if len(fields) != 5:
-        raise LangError(f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]")
-    sets = [_field(field, *bounds) for field, bounds in zip(fields, _FIELDS, strict=True)]
-    stars = [any(_is_star(part) for part in field.split(",")) for field in (fields[2], fields[4])]
-    plain = [
-        "*" if len(values) == high - low + 1 else ",".join(map(str, sorted(values)))
-        for values, (low, high, _) in zip(sets, _FIELDS, strict=True)
-    ]
-    return Schedule(None, " ".join(plain), not any(stars), zone)
+def _interval(text: str) -> timedelta:
+    length = goduration.nanoseconds(text.removeprefix("@every "))
+    return timedelta(seconds=max(length // 1_000_000_000, 1))
 
 
-def _is_star(part: str) -> bool:
-    """Whether the part leaves its field open: a step above one closes it."""
-    span, _, step = part.partition("/")
-    return span in ("*", "?") and step in ("", "1")
+def validate(spec: str) -> None:
+    """Raises LangError when the text is no schedule."""
+    parse(spec)
 
 
-def _field(text: str, low: int, high: int, names: dict[str, int]) -> set[int]:
-    values: set[int] = set()
-    for part in filter(None, text.split(",")):
-        values |= _range(part, low, high, names)
-    return values
+def with_timezone(schedule: str, timezone: str) -> str:
+    """The schedule with its zone written in front, as Argo keeps it."""
+    return f"CRON_TZ={timezone} {schedule}" if timezone else schedule
 
 
-def _range(part: str, low: int, high: int, names: dict[str, int]) -> set[int]:
-    span, *steps = part.split("/")
-    if len(steps) > 1:
-        raise LangError(f"too many slashes: {part}")
-    ends = span.split("-")
-    if len(ends) > 2:
-        raise LangError(f"too many hyphens: {part}")
-    if ends[0] in ("*", "?"):
-        first, last = low, high
-    else:
-        first = _number(ends[0], names)
-        last = _number(ends[1], names) if len(ends) == 2 else (high if steps else first)
-    step = _number(steps[0], {}) if steps else 1
-    _check(part, (first, last, step), low, high)
-    return set(range(first, last + 1, step))
+def next_after(spec: str, after: datetime, timezone: str | None = None) -> datetime | None:
+    """The first time strictly after `after`, in UTC; None when there is none within five years.
+
+    The zone is the one in the text, else `timezone`, else that of `after`. A time that a clock change leaves out is
+    not made up for; one that it repeats comes twice.
+    """
+    schedule = parse(spec)
+    zone = _zone(schedule, after, timezone)
+    moment = after.astimezone(UTC).replace(microsecond=0)
+    if schedule.fields is None:
+        return moment + schedule.every
+    return _Search(schedule.fields, zone, moment + _SECOND).next()
 
 
-def _check(part: str, given: tuple[int, int, int], low: int, high: int) -> None:
-    first, last, step = given
-    if first < low:
-        raise LangError(f"beginning of range ({first}) below minimum ({low}): {part}")
-    if last > high:
-        raise LangError(f"end of range ({last}) above maximum ({high}): {part}")
-    if first > last:
-        raise LangError(f"beginning of range ({first}) beyond end of range ({last}): {part}")
-    if step == 0:
-        raise LangError(f"step of range should be a positive number: {part}")
+def _zone(schedule: Schedule, moment: datetime, timezone: str | None) -> tzinfo:
+    if schedule.zone is not None:
+        return schedule.zone
+    return zone_named(timezone) if timezone else moment.tzinfo or UTC
 
 
-def _number(text: str, names: dict[str, int]) -> int:
-    if text.lower() in names:
-        return names[text.lower()]
-    if not re.fullmatch(r"\+?\d+", text):
-        kind = "negative number" if re.fullmatch(r"-\d+", text) else "failed to parse int from"
-        raise LangError(f"{kind} {text}")
-    return int(text)
+class _Search:
+    """robfig's search: a moment that is moved up, field by field, until all match. Kept step by step, because its
+    behaviour at clock changes is the behaviour of exactly these steps.
+    """
+
+    def __init__(self, fields: Fields, zone: tzinfo, start: datetime) -> None:
+        self.fields = fields
+        self.zone = zone
+        self.at = start  # UTC
+        self.moved = False
+        self.last_year = self.local.year + _YEARS
+
+    @property
+    def local(self) -> datetime:
+        return self.at.astimezone(self.zone)
+
+    def next(self) -> datetime | None:
+        while self.local.year <= self.last_year:
+            if self.month() and self.day() and self.hour() and self.minute() and self.second():
+                return self.at
+        return None
+
+    def start_of(self, local: datetime) -> None:
+        """On the first move, what is finer than the field being moved starts at its beginning."""
+        if not self.moved:
+            self.moved = True
+            self.at = from_wall(local, self.zone)
+
+    def month(self) -> bool:
+        while self.local.month not in self.fields.months:
+            self.start_of(_wall(self.local.date().replace(day=1)))
+            local = self.local
+            first = (local.replace(day=1) + timedelta(days=32)).date().replace(day=1)
+            self.at = from_wall(_wall(first, local), self.zone)
+            if self.local.month == 1:
+                return False
+        return True
+
+    def day(self) -> bool:
+        while not self.fields.has_day(self.local.date()):
+            self.start_of(_wall(self.local.date()))
+            local = self.local
+            self.at = from_wall(_wall(local.date() + timedelta(days=1), local), self.zone)
+            hour = self.local.hour
+            if hour:  # midnight does not exist that day
+                self.at += timedelta(hours=24 - hour if hour > 12 else -hour)
+            if self.local.day == 1:
+                return False
+        return True
+
+    def hour(self) -> bool:
+        while self.local.hour not in self.fields.hours:
+            self.start_of(self.local.replace(minute=0, second=0, tzinfo=None))
+            self.at += _HOUR
+            if self.local.hour == 0:
+                return False
+        return True
+
+    def minute(self) -> bool:
+        while self.local.minute not in self.fields.minutes:
+            if not self.moved:
+                self.moved = True
+                self.at = self.at.replace(second=0)
+            self.at += timedelta(minutes=1)
+            if self.local.minute == 0:
+                return False
+        return True
+
+    def second(self) -> bool:
+        if self.local.second == 0:
+            return True
+        self.at += timedelta(seconds=60 - self.local.second)
+        return False
+
+
+def _wall(day: date, time: datetime | None = None) -> datetime:
+    if time is None:
+        return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - wall time, its zone is kept beside it
+    return datetime.combine(day, time.time())
+
+
+def from_wall(wall: datetime, zone: tzinfo) -> datetime:
+    """The moment of a wall time; for one that does not exist or exists twice, the one Go's time.Date picks."""
+    plain = wall.replace(tzinfo=UTC, fold=0)
+    offset = _offset(plain, zone)
+    if offset:
+        other = _offset(plain - offset, zone)
+        offset = other if other != offset else offset
+    return plain - offset
+
+
+def _offset(moment: datetime, zone: tzinfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def previous_before(spec: str, before: datetime, timezone: str | None = None) -> datetime | None:
+    """The last time strictly before `before`, in UTC; None when there is none within five years, or for @every."""
+    schedule = parse(spec)
+    if schedule.fields is None:
+        return None
+    zone = _zone(schedule, before, timezone)
+    limit = before.astimezone(UTC)
+    day = limit.astimezone(zone).date()
+    for _ in range(366 * _YEARS):
+        if schedule.fields.has_day(day) and day.month in schedule.fields.months:
+            earlier = [m for m in _moments(schedule.fields, day, zone) if m < limit]
+            if earlier:
+                return max(earlier)
+        day -= timedelta(days=1)
+    return None
+
+
+def _moments(fields: Fields, day: date, zone: tzinfo) -> Iterator[datetime]:
+    """The times of one day, those that exist twice twice, those that do not exist not at all."""
+    for hour in fields.hours:
+        for minute in fields.minutes:
+            for fold in (0, 1):
+                wall = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone, fold=fold)
+                moment = wall.astimezone(UTC)
+                if moment.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+                    yield moment

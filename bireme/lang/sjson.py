@@ -1,0 +1,136 @@
+"""sjson: putting a value at a path in a decoded JSON document. Nothing given is changed; a new document comes out."""
+
+import re
+from typing import Any, Final
+
+from bireme.lang import gjson, gojson
+from bireme.lang import gjson_path as paths
+from bireme.lang.errors import LangError
+
+MAX_INDEX: Final = 100_000
+Key = str | int
+_COMPLEX = re.compile(r"(?<!\\)[*?#@|]|(?:^|\.)[!{\[]")
+
+
+def set(document: Any, path: str, value: Any) -> Any:
+    """The document with `value` at `path`. Missing objects and lists are made; `-1` appends to a list.
+
+    A path with wildcards or queries names the first place it finds; when there is none, nothing changes.
+    Raises LangError for an empty path and for a list that is given a name.
+    """
+    if not path:
+        raise LangError("path cannot be empty")
+    if _COMPLEX.search(path):
+        found = _locate(document, path)
+        return document if found is None else _put(document, found, value)
+    return _put(document, _parts(path), value)
+
+
+def delete(document: Any, path: str) -> Any:
+    """The document without what is at `path`; the same document when there is nothing. Raises LangError."""
+    if not path:
+        raise LangError("path cannot be empty")
+    if _COMPLEX.search(path):
+        raise LangError("cannot delete value from a complex path")
+    return _drop(document, _parts(path))
+
+
+def _parts(path: str) -> list[Key]:
+    """Names and indexes. A leading `:` makes a number a name."""
+    parts: list[Key] = []
+    for raw in re.split(r"(?<!\\)\.", path):
+        plain = re.sub(r"\\(.)", r"\1", raw)
+        if raw.startswith(":"):
+            parts.append(plain[1:])
+        elif raw == "-1" or (raw.isascii() and raw.isdigit()):
+            parts.append(int(raw))
+        else:
+            parts.append(plain)
+    return parts
+
+
+def _put(document: Any, parts: list[Key], value: Any, level: int = 0) -> Any:
+    if not parts:
+        return value
+    head, rest = parts[0], parts[1:]
+    if isinstance(document, list):
+        return _put_in_list(document, head, rest, value)
+    if isinstance(document, dict):
+        return document | {str(head): _put(document.get(str(head)), rest, value, level + 1)}
+    if isinstance(head, int) and level:
+        return _put_in_list([], head, rest, value)
+    return {str(head): _put(None, rest, value, level + 1)}
+
+
+def _put_in_list(items: list[Any], head: Key, rest: list[Key], value: Any) -> list[Any]:
+    if not isinstance(head, int):
+        raise LangError(f"cannot set array element for non-numeric key '{head}'")
+    index = len(items) if head < 0 else head
+    if index > len(items) + MAX_INDEX:
+        raise LangError(f"index {index} lies too far behind the end of the list")
+    made = items + [None] * (index + 1 - len(items))
+    made[index] = _put(made[index], rest, value, 1)
+    return made
+
+
+def _drop(document: Any, parts: list[Key]) -> Any:
+    head, rest = parts[0], parts[1:]
+    if isinstance(document, dict) and str(head) in document:
+        if rest:
+            return document | {str(head): _drop(document[str(head)], rest)}
+        return {key: value for key, value in document.items() if key != str(head)}
+    if isinstance(document, list) and isinstance(head, int) and document:
+        index = len(document) - 1 if head < 0 else head
+        if index < len(document):
+            kept = [_drop(document[index], rest)] if rest else []
+            return document[:index] + kept + document[index + 1 :]
+    return document
+
+
+def _locate(document: Any, path: str) -> list[Key] | None:
+    """The concrete place of the first value a complex path leads to; None when there is none or it has no place."""
+    if isinstance(document, dict):
+        return _locate_in_object(document, path)
+    return _locate_in_list(document, path) if isinstance(document, list) else None
+
+
+def _locate_in_object(document: dict[str, Any], path: str) -> list[Key] | None:
+    step = paths.object_step(path)
+    if step.piped:
+        return None
+    for key in document:
+        if gjson.matches(key, step.part) if step.wild else key == step.part:
+            found = _deeper(document[key], key, step)
+            if found is not None:
+                return found
+    return None
+
+
+def _deeper(value: Any, key: Key, step: paths.Step) -> list[Key] | None:
+    if not step.more:
+        return [key]
+    inner = _locate(value, step.rest)
+    return None if inner is None else [key, *inner]
+
+
+def _locate_in_list(document: list[Any], path: str) -> list[Key] | None:
+    step = paths.array_step(path)
+    if isinstance(step, paths.Query):
+        return _locate_by_query(document, step)
+    if step.piped:
+        return None
+    if step.part == "#" and step.more:
+        places = (_deeper(item, index, step) for index, item in enumerate(document))
+        return next(filter(None, places), None)
+    if step.part.isdigit() and int(step.part) < len(document):
+        return _deeper(document[int(step.part)], int(step.part), step)
+    return None
+
+
+def _locate_by_query(document: list[Any], query: paths.Query) -> list[Key] | None:
+    if query.step.piped:
+        return None
+    for index, item in enumerate(document):
+        if gjson.holds(gojson.dumps(item, html=False), query):
+            return _deeper(item, index, query.step)
+    return None
