@@ -74,7 +74,10 @@ class HttpServers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the shell gives every source. A source's own clients are its own affair."""
+    """What the shell gives every source. A source's own clients are its own affair.
+
+    A source calls `ready` once nothing that happens from now on can escape it.
+    """
 
     place: Place
     clock: Clock
@@ -82,6 +85,7 @@ class Surroundings:
     secrets: Secrets
     state: SourceState
     http: HttpServers
+    ready: Callable[[], None] = lambda: None
 
 
 class EventSource(Protocol):

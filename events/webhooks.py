@@ -57,6 +57,7 @@ class HttpSource:
             tls=self._tls(),
         )
         try:
+            self._around.ready()
             await asyncio.get_running_loop().create_future()
         finally:
             await remove()

@@ -83,6 +83,7 @@ class CalendarSource:
 
     async def run(self, publish: Publish) -> None:
         last = await self._beginning()
+        self._around.ready()
         while (due := self._ticks.after(last)) is not None:
             await self._wait_until(due)
             await publish_until_durable(publish, [self._event(due)], self._around.clock)

@@ -108,6 +108,7 @@ class FileSource:
                 self._known = msgspec.json.decode(kept, type=Snapshot)
                 await self._look_at(publish, {_ALL})
             await self._save()
+            self._around.ready()
             await self._follow(publish, seen)
 
     async def _follow(self, publish: Publish, seen: "asyncio.Queue[str]") -> None:

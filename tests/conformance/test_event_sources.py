@@ -107,12 +107,7 @@ class Served:
     async def apply(self, spec: dict[str, Any]) -> None:
         metadata = SimpleNamespace(name="hooks", namespace="default")
         await self.bank.apply(SimpleNamespace(metadata=metadata, raw={"spec": spec}))
-        while True:
-            try:
-                await self.ask("GET", "/health")
-            except aiohttp.ClientConnectionError:
-                continue
-            return
+        await self.bank.settled()
 
     async def ask(
         self, method: str, path: str = "/fake", body: str = "{}", headers: Any = None

@@ -71,6 +71,7 @@ class Bench:
 
     async def apply(self, spec: dict[str, Any], name: str = "hooks") -> None:
         await self.bank.apply(manifest(spec, name))
+        await self.bank.settled()
 
     async def events(self) -> list[Event]:
         async for events in self.bus.read("test", 0):
