@@ -131,6 +131,7 @@ RULES = Rules(
     },
     settled=hooks.settled,
     progressed=hooks.progressed,
+    fail_fast=steps.fail_fast,
     hook_failed=steps.hook_failed,
     root_ended=ending.root_ended,
 )

@@ -1,6 +1,6 @@
 """From what a caller gives to what a template receives: values of input parameters, input artifacts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bireme.lang import tags
 from controller.dag import scope, variables
@@ -13,6 +13,9 @@ _OF_THE_INPUT = ("path", "mode", "recurseMode", "optional", "name", "globalName"
 _LOCATIONS = ("s3", "git", "http", "artifactory", "hdfs", "raw", "oss", "gcs", "azure", "plugin")
 
 
+ABSENT = "argument references an absent optional (skipped/omitted node output with no default)"
+
+
 class ArgumentFault(Exception):
     """An input cannot be filled; the message is Argo's."""
 
@@ -21,8 +24,10 @@ def process(run: Run, definition: Definition, node: Node, arguments: Json) -> No
     """Fill the draft node's inputs from the arguments. Raises ArgumentFault."""
     if definition.inputs:
         given = {p["name"]: p for p in arguments.get("parameters") or ()}
+        absent = arguments.get("absent") or ()
         values = [
-            _value(run, parameter, given.get(parameter["name"])) for parameter in definition.inputs
+            _value(run, parameter, given.get(parameter["name"]), absent)
+            for parameter in definition.inputs
         ]
         node.inputs = _resolved(run, definition, node, values)
     if definition.input_artifacts:
@@ -31,7 +36,7 @@ def process(run: Run, definition: Definition, node: Node, arguments: Json) -> No
         node.artifacts = [a for a in found if a is not None]
 
 
-def _value(run: Run, parameter: Json, argument: Json | None) -> str:
+def _value(run: Run, parameter: Json, argument: Json | None, absent: Collection[str]) -> str:
     value, source = parameter.get("value"), parameter.get("valueFrom")
     if value is None:
         value = parameter.get("default")
@@ -41,6 +46,8 @@ def _value(run: Run, parameter: Json, argument: Json | None) -> str:
         value, source = None, argument["valueFrom"]
     if source and (ref := source.get("configMapKeyRef")):
         value = _from_config_map(run, ref, source.get("default"))
+    if value is None and parameter["name"] in absent:
+        raise ArgumentFault(f"inputs.parameters.{parameter['name']}: {ABSENT}")
     if value is None:
         raise ArgumentFault(f"inputs.parameters.{parameter['name']} was not supplied")
     return str(value)

@@ -90,7 +90,7 @@ def _resolved(frame: Frame, body: Json, group: int, slot: int) -> Json:
     if absent:
         arguments = {**arguments, "absent": absent}
     if arguments.get("artifacts"):
-        arguments = {**arguments, "artifacts": _artifacts(frame, arguments["artifacts"])}
+        arguments = {**arguments, "artifacts": artifacts_of(frame, arguments["artifacts"])}
     return {**found, **kept, "arguments": arguments} if arguments else {**found, **kept}
 
 
@@ -117,7 +117,7 @@ def _without(plain: Json, absent: list[str]) -> Json:
     return {**plain, "arguments": {**arguments, "parameters": kept}}
 
 
-def _artifacts(frame: Frame, given: list[Json]) -> list[Json]:
+def artifacts_of(frame: Frame, given: list[Json]) -> list[Json]:
     """Artifact arguments with what they point at; what cannot be found is left out, the input decides."""
     found = []
     for artifact in given:

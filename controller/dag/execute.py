@@ -25,10 +25,13 @@ class Blocked(Exception):
 class Fault(Exception):
     """The node could not be executed (it exists in phase Error); whoever started it decides what that means."""
 
-    def __init__(self, node: Node, message: str, *, too_deep: bool = False) -> None:
+    def __init__(
+        self, node: Node, message: str, *, too_deep: bool = False, broken_body: bool = False
+    ) -> None:
         super().__init__(message)
         self.node = node
         self.too_deep = too_deep
+        self.broken_body = broken_body
 
 
 @dataclass(slots=True)

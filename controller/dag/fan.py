@@ -50,6 +50,8 @@ def start_member(turn: Turn, node: Node, member: Member) -> Node:
     name = child_name(node, member, around.node)
     if member.skip or member.error:
         child = turn.add(unstarted(turn, node, member, name), [node.id])
+        if member.error and node.type == "StepGroup":
+            raise Fault(child, member.error, broken_body=True)
         turn.settle(child)
         return child
     group = node.slot if node.type == "StepGroup" else 0

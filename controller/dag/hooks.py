@@ -136,6 +136,8 @@ def _start(turn: Turn, node: Node, name: str, hook: Json) -> None:
     if name == "exit" and not given.get("parameters") and not given.get("artifacts"):
         given = {**(turn.run.spec.get("arguments") or {})}
     resolved = substitute.resolve(tags.compile_tags(given), own_scope(turn.run, node))
+    if resolved.get("artifacts"):
+        resolved = {**resolved, "artifacts": bodies.artifacts_of(frame, resolved["artifacts"])}
     call = execute.Call(
         name=names.hook_name(node.name, name), holder=hook, scope=frame.definition.inner_scope,
         site="", owner=node.id, boundary=node.boundary, flags="hooked", parents=[node.id], arguments=resolved,

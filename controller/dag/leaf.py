@@ -126,6 +126,7 @@ def _started(turn: Turn, node: Node, news: Report) -> None:
     if turn.run.definition(node).daemon and not node.daemoned:
         turn.change(node, daemoned=True)
         turn.run.index.daemons[node.id] = None
+        turn.settle(node)
     turn.progressed(node)
 
 
@@ -135,13 +136,14 @@ def _ended(turn: Turn, node: Node, news: Report) -> None:
     if node.daemoned or definition.daemon:
         to = "Failed" if to == "Succeeded" else to
         turn.change(node, daemoned=False)
-        turn.run.index.daemons.pop(node.id, None)
+    was_up = turn.run.index.daemons.pop(node.id, 0) is None
     if news.outputs is not None:
         turn.change(node, outputs=taken(definition, news), exit_code=news.outputs.exit_code)
         outputs.export(turn, definition, node)
     turn.change(node, body=None)
     turn.move(node, to, news.message)
-    turn.settle(node)
+    if not was_up or "retried" in node.flags:
+        turn.settle(node)  # the owner of a daemon was told when it came up
 
 
 def taken(definition: Definition, news: Report) -> NodeOutputs | None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from controller.dag.model import Node
-from controller.dag.scope import last_attempt
 from controller.dag.state import Run
 
 
@@ -16,9 +15,8 @@ def of_node(run: Run, node: Node) -> list[str]:
         if node.type == "TaskGroup" or (node.type == "Container" and node.children):
             children = [run.nodes[c] for c in node.children or ()]
             stack.extend(reversed(children)) if children else found.append(node.id)
-        elif node.type == "Retry":
-            last = last_attempt(run, node)
-            found.append(node.id) if last is node else stack.append(last)
+        elif node.type == "Retry" and node.children:
+            found.append(node.children[-1])
         elif node.type in ("Steps", "DAG") and not node.memo:
             found.extend(node.outbound or ())
         else:

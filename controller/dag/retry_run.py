@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from controller.dag import advance, deadlines, execute, names, opening, outputs, selector, variables
+from controller.dag import advance, deadlines, execute, fold, names, opening, outputs, selector
 from controller.dag.model import Advance, Node, OperationRefused
 from controller.dag.phase import BAD
 from controller.dag.state import Run
@@ -43,7 +43,7 @@ def reopen(turn: Turn) -> None:
     turn.move_run("Running")
     opening.set_deadline(turn)
     if run.root is None:
-        variables.rebuild(run)
+        fold.index(run)
         opening.enter(turn)
         advance.follow(turn)
     else:

@@ -216,6 +216,14 @@ def _facts(last: Node) -> dict[str, str | None]:
     return {**known, "lastRetry.exitCode": last.exit_code or "-1"}
 
 
+def _stopped(turn: Turn, node: Node) -> bool:
+    """Whether the workflow itself no longer allows another attempt."""
+    late = turn.run.deadline is not None and turn.now >= turn.run.deadline
+    if execute.is_exit(node.name):
+        late = False
+    return late or not execute.allowed(turn.run.shutdown, node.name)
+
+
 def _follow(turn: Turn, node: Node, last: Node, verdict: Verdict) -> None:
     if isinstance(verdict, Give):
         _finish(turn, node, last, verdict)
@@ -238,8 +246,12 @@ def again(turn: Turn, node: Node) -> None:
 
 def _finish(turn: Turn, node: Node, last: Node, verdict: Give) -> None:
     told = turn.faults.get(last.id)
-    turn.change(node, outputs=last.outputs, exit_code=last.exit_code, daemoned=False)
+    was_up = node.daemoned
+    turn.change(node, daemoned=False)
+    if verdict.phase == "Succeeded" or not _stopped(turn, node):
+        turn.change(node, outputs=last.outputs, exit_code=last.exit_code)
     turn.move(node, verdict.phase, verdict.message)
     if told and verdict.phase in BAD and verdict.message == last.message:
         turn.faults[node.id] = told
-    turn.settle(node)
+    if not was_up:
+        turn.settle(node)

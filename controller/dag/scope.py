@@ -95,6 +95,12 @@ class Siblings(Mapping[str, str | None]):
         node = self._node_of(name)
         return last_attempt(self._run, node) if node and node.type == "Retry" else node
 
+    def gather(self, group: int) -> None:
+        """Make the lists of the loops of a group that has ended. Raises BadLoop."""
+        for name, (where, _) in self._slots.items():
+            if where == group and self._is_loop(name):
+                self._gathered(name)
+
     def artifact(self, key: str) -> Json | None:
         """The artifact a `steps.<name>.outputs.artifacts.<artifact>` names."""
         root, _, rest = key.partition(".")

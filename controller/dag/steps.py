@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from controller.dag import bodies, fan, names, outbound, outputs, scope
 from controller.dag.execute import Fault, fault
 from controller.dag.library import Definition
+from controller.dag.loops import BadLoop
 from controller.dag.model import Json, Node
 from controller.dag.phase import BAD, FULFILLED
 from controller.dag.state import Member
@@ -26,6 +27,20 @@ def resume(turn: Turn, node: Node) -> None:
     ]
     if group.phase in FULFILLED:
         group_ended(turn, node, group)
+
+
+FAILED_FAST = "template has failed or errored children and failFast enabled"
+
+
+def fail_fast(turn: Turn, node: Node) -> None:
+    """A steps or dag node with failFast ends at once, its open group too."""
+    if node.type == "Steps":
+        index = scope.frame(turn.run, node.id).group - 1
+        group = turn.run.nodes[names.node_id(turn.run.name, names.group_name(node.name, index))]
+        if group.phase not in FULFILLED:
+            turn.move(group, "Failed", FAILED_FAST)
+    turn.move(node, "Failed", FAILED_FAST)
+    turn.settle(node)
 
 
 def hook_failed(turn: Turn, node: Node, message: str) -> None:
@@ -111,7 +126,9 @@ def faulted(turn: Turn, group: Node, problem: Fault) -> bool:
     if problem.too_deep:
         return False
     child = problem.node
-    if turn.is_timeout(child):
+    if problem.broken_body:
+        _end_group(turn, group, "Error", str(problem))
+    elif turn.is_timeout(child):
         _end_group(turn, group, "Failed", "timeout")
     else:
         _end_group(
@@ -132,8 +149,13 @@ def group_ended(turn: Turn, node: Node, group: Node) -> None:
     """A group is over: on to the next, or the steps fail with its message."""
     if group.phase in BAD:
         end(turn, node, group)
-    else:
-        turn.then(next_group, node)
+        return
+    try:
+        scope.frame(turn.run, node.id).siblings.gather(group.slot)
+    except BadLoop as error:
+        fault(turn, node, str(error))
+        return
+    turn.then(next_group, node)
 
 
 def end(turn: Turn, node: Node, group: Node) -> None:

@@ -45,6 +45,7 @@ class Rules:
     visit: Mapping[str, Work]
     settled: Work
     progressed: Work
+    fail_fast: Work
     hook_failed: Callable[["Turn", Node, str], None]
     root_ended: Work
 
@@ -191,10 +192,20 @@ class Turn:
         owner = self.run.nodes.get(node.owner)
         if owner is None:
             self.rules.root_ended(self, node)
-        elif "hooked" in node.flags and owner.type != "Retry":
+        elif is_hook(node):
             self.rules.ended["hook"](self, owner, node)
-        elif owner.phase not in FULFILLED:
+        elif not self._failed_fast(node) and owner.phase not in FULFILLED:
             self.rules.ended[owner.type](self, owner, node)
+
+    def _failed_fast(self, node: Node) -> bool:
+        """Whether the steps or dag around gives up now, because a child went wrong and no other is running."""
+        index, boundary = self.run.index, self.run.nodes.get(node.boundary)
+        if not boundary or not index.bad.get(boundary.id) or boundary.phase in FULFILLED:
+            return False
+        if not self.run.definition(boundary).fail_fast or index.active_pods.get(boundary.id, 0):
+            return False
+        self.rules.fail_fast(self, boundary)
+        return True
 
     def run_agenda(self) -> None:
         """Do everything that follows, until nothing does."""
@@ -284,6 +295,11 @@ def _born(node: Node) -> dict[str, Any]:
 
 _BLANK = Node(id="", name="", type="Pod", phase="")
 NODE_FIELDS = tuple(f for f in Node.__struct_fields__ if f not in {"id", "children"})
+
+
+def is_hook(node: Node) -> bool:
+    """Whether the node is a hook itself (attempts of a retried hook have a slot)."""
+    return "hooked" in node.flags and node.slot < 0
 
 
 def tally(run: Run, node: Node, sign: int) -> None:
