@@ -2,6 +2,7 @@
 
 import math
 import re
+from decimal import Decimal
 from typing import Any
 
 _WORDS: dict[str, Any] = {
@@ -54,10 +55,6 @@ def _integer(text: str) -> int | None:
 
 
 def number_text(value: float) -> str:
-    """A number as Go prints it without exponent, with the fewest digits: 1.0 -> `1`, 1e3 -> `1000`, 0.20 -> `0.2`."""
-    if isinstance(value, int):
-        return str(value)
-    text = repr(value)
-    if "e" in text:
-        text = f"{value:.400f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.0f}"
-    return text.removesuffix(".0")
+    """A number as Go prints a float: no exponent, the fewest digits (1.0 -> `1`, 1e3 -> `1000`, 0.20 -> `0.2`)."""
+    text = format(Decimal(repr(float(value))), "f")
+    return text.rstrip("0").removesuffix(".") if "." in text else text

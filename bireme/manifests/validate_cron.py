@@ -1,0 +1,37 @@
+"""Schedules, time zone and limits of a CronWorkflow."""
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bireme.kit.errors import UserError
+from bireme.manifests.validate_names import Invalid
+from bireme.manifests.workflow import CronWorkflowSpec
+
+_POLICIES = ("", "Allow", "Forbid", "Replace")
+
+
+def check_cron(spec: CronWorkflowSpec) -> None:
+    """Raises Invalid with Argo's text for the first thing wrong."""
+    from bireme.lang import cron  # with its library, which only schedules need
+
+    if not spec.schedules:
+        raise Invalid("cron workflow must have at least one schedule")
+    if spec.timezone and not is_timezone(spec.timezone):
+        raise Invalid(f'invalid timezone "{spec.timezone}": unknown time zone {spec.timezone}')
+    for schedule in spec.schedules:
+        try:
+            cron.validate(schedule)
+        except UserError as error:
+            raise Invalid(f"cron schedule {schedule} is malformed: {error}") from error
+    if spec.concurrency_policy not in _POLICIES:
+        raise Invalid(f"'{spec.concurrency_policy}' is not a valid concurrencyPolicy")
+    if spec.starting_deadline_seconds is not None and spec.starting_deadline_seconds < 0:
+        raise Invalid("startingDeadlineSeconds must be positive")
+
+
+def is_timezone(name: str) -> bool:
+    """Whether the time zone database has it; `Local` and `UTC` always."""
+    try:
+        ZoneInfo("UTC" if name == "Local" else name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
