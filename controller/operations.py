@@ -10,6 +10,7 @@ from bireme.storage.ports import Database, Transaction
 from controller import codec, store, submission
 from controller.births import LiveRun
 from controller.dag import model as dag
+from controller.dag.phase import Phase
 from controller.dag.retry_run import retry
 from controller.model import HistoryRow, Json, PhaseRow, RunRow
 from controller.ports import BadOption, WrongState
@@ -26,7 +27,7 @@ class OperationOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
     node_field_selector: str = ""
     message: str = ""
-    phase: str = ""
+    phase: Phase = ""
     output_parameters: str | dict[str, str] = ""
     parameters: list[str] = []
     restart_successful: bool = False
