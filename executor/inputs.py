@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bireme.kit.errors import UserError
-from executor import archives, stores
+from executor import stores
 from executor.model import Task
 from executor.places import Place
 from executor.ports import Artifact, ArtifactMissing, ExecutorError
@@ -35,6 +35,8 @@ async def load(task: Task, place: Place, known: Stores) -> None:
 
 
 async def _load_one(artifact: Artifact, target: Path, known: Stores, field: str) -> None:
+    from executor import archives  # tar and zip are loaded for the first artifact only
+
     if artifact.get("optional") and not stores.location_kind(artifact):
         return
     store = known.of(artifact, field)

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from bireme.kit.errors import BiremeError
-from executor import archives, stores
+from executor import stores
 from executor.model import Outputs, Task
 from executor.places import Place
 from executor.ports import Artifact
@@ -115,6 +115,8 @@ async def _artifacts(
 async def _save(
     task: Task, place: Place, known: Stores, artifact: Artifact, field: str
 ) -> Artifact:
+    from executor import archives  # tar and zip are loaded for the first artifact only
+
     source = _written(artifact["path"], place, task)
     kind = archives.strategy(artifact) or "tar"
     file_name = source.name if kind == "none" else artifact["name"] + archives.suffix(kind)

@@ -139,8 +139,8 @@ class ProcessBackend:
             yield chunk
 
     async def forget(self, task_ids: Collection[str]) -> None:
-        for task_id in task_ids:
-            await asyncio.to_thread(_remove, Place(self._root, task_id))
+        places = [Place(self._root, task_id) for task_id in task_ids]
+        await asyncio.to_thread(_remove, places)
 
     async def close(self) -> None:
         await self._link.close()
@@ -301,14 +301,16 @@ def _progress_of(place: Place) -> str:
     return lines[-1] if lines and _PROGRESS.fullmatch(lines[-1]) else ""
 
 
-def _remove(place: Place) -> None:
-    for path in place.everything():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    with suppress(OSError):
-        place.folder.parent.rmdir()  # the run's own directory, once its last step is gone
+def _remove(places: list[Place]) -> None:
+    for place in places:
+        for path in place.everything():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    for folder in {place.folder.parent for place in places}:
+        with suppress(OSError):
+            folder.rmdir()  # the run's own directory, once its last step is gone
 
 
 def _image(task: Task) -> str:
