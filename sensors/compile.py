@@ -226,7 +226,8 @@ def _resets(template: Json) -> tuple[Reset, ...]:
 
 def _reset(spec: str, timezone: str) -> Reset:
     try:
-        cron.validate(spec, timezone or None)
+        cron.validate(spec)
+        cron.zone_named(timezone)
     except BiremeError as error:
         raise BadSensor(f"conditionsReset: {error}") from error
     if len(spec.split()) != 5:

@@ -179,8 +179,8 @@ def _place(target: Any, parameter: Parameter, found: Resolved) -> Any:
     if operation in ("append", "prepend"):
         current = gjson.get(target, dest)
         if current.exists:
-            text = "" if current.type == "Null" else current.text
-            value = text + found.text if operation == "append" else found.text + text
+            parts = (current.text, found.text)
+            value = "".join(parts if operation == "append" else reversed(parts))
     return sjson.set(target, dest, value)
 
 

@@ -138,16 +138,11 @@ def _number(comparator: str, value: str) -> Test:
 def _string(comparator: str, value: str) -> Test:
     regex.compile(value)
     if comparator in ("", "="):
-        return lambda found: regex.search(value, _text(found))
+        return lambda found: regex.search(value, found.text)
     if comparator == "!=":
-        return lambda found: not regex.search(value, _text(found))
+        return lambda found: not regex.search(value, found.text)
     return _never
 
 
 def _never(found: scalars.Datum) -> bool:
     return False
-
-
-def _text(found: scalars.Datum) -> str:
-    """gjson's text, with null as the empty one."""
-    return "" if found.type == "Null" else found.text

@@ -68,7 +68,7 @@ def _check(place: str, config: Config, view: View) -> Check:
         if not value.exists:
             error = f"path '{field.path}' does not exist"
             return Check(place, False, field.path, "", config.expr, error)
-        found[field.name] = as_go(value.value)
+        found[field.name] = value.value
     saw = ", ".join(f"{name}={govaluate.show(value)}" for name, value in found.items())
     names = ", ".join(found)
     try:
@@ -76,14 +76,3 @@ def _check(place: str, config: Config, view: View) -> Check:
     except LangError as error:
         return Check(place, False, names, saw[:_SHOWN], config.expr, str(error))
     return Check(place, passed, names, saw[:_SHOWN], config.expr)
-
-
-def as_go(value: Any) -> Any:
-    """A JSON value as Go decodes it: every number a float."""
-    if type(value) is int:
-        return float(value)
-    if isinstance(value, list):
-        return [as_go(item) for item in value]
-    if isinstance(value, dict):
-        return {key: as_go(item) for key, item in value.items()}
-    return value
