@@ -28,7 +28,12 @@ PATHS = st.lists(KEYS, min_size=1, max_size=3).map(".".join)
 
 def view(data: bytes) -> View:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    names = {"namespace": "default", "source": "s", "subject": "e", "type": "webhook"}
+    names: dict[str, Any] = {
+        "namespace": "default",
+        "source": "s",
+        "subject": "e",
+        "type": "webhook",
+    }
     made = View(Event(id="1", time=now, data=data, **names))
     assert made.is_json
     return made
