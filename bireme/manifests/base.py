@@ -33,6 +33,7 @@ class Spec(
     forbid_unknown_fields=True,
     omit_defaults=True,
     rename=field_name,
+    gc=False,  # a tree of JSON values has no cycles, and a large DAG has 100,000 of these
 ):
     """Base of every part of a manifest."""
 

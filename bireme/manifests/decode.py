@@ -72,7 +72,7 @@ def members(document: Document) -> list[Document]:
 def decode(document: Document | Mapping[str, Any], file: str = "") -> Manifest[Any]:
     """The typed manifest. Raises InvalidManifest with every problem, by path and line.
 
-    The value given is not changed and not kept: `raw` is a copy in today's spelling.
+    The value given is not changed; `raw` is the same in today's spelling and shares what did not change.
     """
     if not isinstance(document, Document):
         return _Decoding(Document(document, file), None).manifest()
@@ -92,6 +92,7 @@ class _Decoding:
         self.kept = kept
         self.problems: list[Problem] = []
         self.value: dict[str, Any] = {}
+        self.renamed: list[tuple[str, str]] = []
 
     def manifest(self) -> Manifest[Any]:
         given = self.document.value
@@ -115,7 +116,7 @@ class _Decoding:
         except InvalidManifest as error:
             self._add([Fault("", problem.message) for problem in error.problems])
             raise InvalidManifest(self.problems) from error
-        legacy.modernise(self.value)
+        self.value, self.renamed = legacy.modernise(self.value)
         made, spec_type = KINDS[kind]
         self._add(unknown_field(key, key, _TOP) for key in self.value if key not in _TOP)
         metadata = self._part("metadata", Metadata)
@@ -143,6 +144,7 @@ class _Decoding:
             spec=spec,
             raw=self.value,
             document=self.kept,
+            renamed=tuple(self.renamed),
         )
 
     def _part(self, name: str, to: type[Spec]) -> Any:

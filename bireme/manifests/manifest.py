@@ -13,7 +13,8 @@ S = TypeVar("S", covariant=True)
 class Manifest(Generic[S]):
     """What somebody wrote, typed (`spec`) and plain (`raw`, older spellings already normalised).
 
-    `document` knows the file and the lines; a manifest that came over the API has none.
+    `document` knows the file and the lines; a manifest that came over the API has none. `renamed` lists the older
+    spellings that were written: (path, what to write instead).
     """
 
     kind: str
@@ -22,6 +23,7 @@ class Manifest(Generic[S]):
     spec: S
     raw: dict[str, Any]
     document: Document | None = None
+    renamed: tuple[tuple[str, str], ...] = ()
 
     @property
     def file(self) -> str:

@@ -1,4 +1,7 @@
-"""What Go's decoder does before types matter: nulls count as unwritten, a parameter's number or boolean is its text."""
+"""What Go's decoder does before types matter: nulls count as unwritten, a parameter's number or boolean is its text.
+
+Parts that need no change are shared with the value given, so a large manifest is read through rather than copied.
+"""
 
 from typing import Any
 
@@ -9,41 +12,80 @@ MAX_DEPTH = 220
 _PARAMETER_HOLDERS = frozenset(("arguments", "inputs", "outputs"))
 
 
-def normalise(value: Any, *, verbatim: frozenset[str], depth: int = 0) -> Any:
-    """A deep copy without null members and with parameters as text. What lies under a `verbatim` key stays as it is."""
-    if depth > MAX_DEPTH:
-        raise InvalidManifest([Problem(message=f"nested more than {MAX_DEPTH} levels deep")])
-    if isinstance(value, list):
-        return [normalise(item, verbatim=verbatim, depth=depth + 1) for item in value]
-    if not isinstance(value, dict):
+def normalise(value: Any, *, verbatim: frozenset[str]) -> Any:
+    """The value without null members and with parameters as text. What lies under a `verbatim` key stays as it is.
+
+    Raises InvalidManifest for a value nested too deeply.
+    """
+    return _Normalising(verbatim).value(value, 0)
+
+
+class _Normalising:
+    def __init__(self, verbatim: frozenset[str]) -> None:
+        self.verbatim = verbatim
+
+    def value(self, value: Any, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            problem = Problem(message=f"nested more than {MAX_DEPTH} levels deep")
+            raise InvalidManifest([problem])
+        if isinstance(value, dict):
+            return self._mapping(value, depth + 1)
+        if isinstance(value, list):
+            items = [self.value(item, depth + 1) for item in value]
+            same = all(map(_is, items, value))
+            return value if same else items
         return value
-    copy = {}
-    for key, member in value.items():
-        if member is None:
-            continue
-        if key in verbatim:
-            copy[key] = member
-            continue
-        copy[key] = normalise(member, verbatim=verbatim, depth=depth + 1)
-        if key in _PARAMETER_HOLDERS and isinstance(member, dict):
-            _parameters(copy[key].get("parameters"))
-    return copy
+
+    def _mapping(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
+        changed: dict[str, Any] = {}
+        for key, member in value.items():
+            if not isinstance(member, dict | list) or key in self.verbatim:
+                if member is None:
+                    changed[key] = None
+                continue
+            new = self.value(member, depth)
+            if key in _PARAMETER_HOLDERS and isinstance(new, dict):
+                new = with_texts(new)
+            if new is not member:
+                changed[key] = new
+        if not changed:
+            return value
+        return {key: new for key, new in (value | changed).items() if new is not None}
 
 
-def _parameters(parameters: Any) -> None:
-    for parameter in parameters if isinstance(parameters, list) else []:
-        if isinstance(parameter, dict):
-            _texts(parameter, ("value", "default", "description"))
-            if isinstance(source := parameter.get("valueFrom"), dict):
-                _texts(source, ("default",))
-            if isinstance(choices := parameter.get("enum"), list):
-                parameter["enum"] = [_text(choice) for choice in choices]
+def _is(a: Any, b: Any) -> bool:
+    return a is b
 
 
-def _texts(holder: dict[str, Any], keys: tuple[str, ...]) -> None:
-    for key in keys:
-        if key in holder:
-            holder[key] = _text(holder[key])
+def with_texts(holder: dict[str, Any]) -> dict[str, Any]:
+    """Arguments, inputs or outputs with the values of their parameters as text."""
+    given = holder.get("parameters")
+    if not isinstance(given, list):
+        return holder
+    parameters = [_parameter(parameter) for parameter in given]
+    return holder if all(map(_is, parameters, given)) else {**holder, "parameters": parameters}
+
+
+def _parameter(parameter: Any) -> Any:
+    if not isinstance(parameter, dict):
+        return parameter
+    changed: dict[str, Any] = _texts(parameter, ("value", "default", "description"))
+    if isinstance(source := parameter.get("valueFrom"), dict) and (
+        new := _texts(source, ("default",))
+    ):
+        changed["valueFrom"] = {**source, **new}
+    if isinstance(choices := parameter.get("enum"), list):
+        changed["enum"] = [_text(choice) for choice in choices]
+    return {**parameter, **changed} if changed else parameter
+
+
+def _texts(holder: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """The members that are not text yet, as text."""
+    return {
+        key: _text(value)
+        for key in keys
+        if (value := holder.get(key)) is not None and not isinstance(value, str)
+    }
 
 
 def _text(value: Any) -> Any:
