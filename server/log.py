@@ -60,6 +60,12 @@ async def by_seqs(database: Database, seqs: list[int]) -> list[Event]:
     return [store.decode(row) for row in rows]
 
 
+async def last_decided(database: Database, limit: int) -> list[int]:
+    """The numbers of the events that the last `limit` decisions are about."""
+    rows = await database.read("SELECT seq FROM decisions ORDER BY id DESC LIMIT ?", (limit,))
+    return sorted({int(seq) for (seq,) in rows})
+
+
 def shown(event: Event, *, with_data: bool = True) -> dict[str, Any]:
     """An event as the API shows it; JSON payloads as JSON."""
     found: dict[str, Any] = {

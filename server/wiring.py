@@ -111,10 +111,12 @@ async def listen(deck: Deck, token: str, stack: AsyncExitStack) -> str:
 
     settings = deck.settings
     application = app.build(deck, token=token, max_body_bytes=settings.max_request_bytes)
-    runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
+    runner = web.AppRunner(
+        application, access_log=None, handler_cancellation=True, shutdown_timeout=2.0
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=2.0)
+    site = web.TCPSite(runner, settings.host, settings.port)
     try:
         await site.start()
     except OSError as error:

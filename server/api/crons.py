@@ -16,7 +16,8 @@ async def _with_status(ask: Ask, manifest: dict[str, Any]) -> dict[str, Any]:
     namespace, name = metadata["namespace"], metadata["name"]
     found = await ask.deck.crons.get(namespace, name)
     upcoming = ask.deck.crons.preview(namespace, name, count=3)
-    return {**found, "upcoming": [at.strftime("%Y-%m-%dT%H:%M:%SZ") for at in upcoming]}
+    times = [at.strftime("%Y-%m-%dT%H:%M:%SZ") for at in upcoming]
+    return {**found, "status": {**(found.get("status") or {}), "nextScheduledTimes": times}}
 
 
 applied.declare(routes, BASE, "cronworkflows", "CronWorkflow", "cronWorkflow", _with_status)

@@ -55,23 +55,22 @@ async def tail(ask: Ask) -> web.StreamResponse:
 
 @routes.add("GET", BASE + "/decisions", "list", "decisions")
 async def decisions(ask: Ask) -> web.StreamResponse:
-    found = await _decisions(ask.deck, ask.query("namespace"), ask.query("sensor"), ask)
-    return replies.reply({"items": found})
-
-
-async def _decisions(deck: Deck, namespace: str, sensor: str, ask: Ask) -> list[dict[str, Any]]:
-    limit = min(ask.number("limit", 200), 1000)
-    event = ask.query("event")
-    if event:
-        seq = (await log.find(deck.database, event)).seq
-        return await decided.decisions(deck.database, seqs=[seq], limit=limit)
-    return await decided.decisions(
-        deck.database,
-        namespace=namespace,
-        sensor=sensor,
-        firing=ask.query("firing"),
-        limit=limit,
-    )
+    """The last decisions, oldest first: of an event, a firing, a sensor (with its namespace), or of all."""
+    database, limit = ask.deck.database, min(ask.number("limit", 200), 1000)
+    namespace, sensor = ask.query("namespace"), ask.query("sensor")
+    if ask.query("event"):
+        seqs = [(await log.find(database, ask.query("event"))).seq]
+        found = await decided.decisions(database, seqs=seqs, limit=limit)
+    elif ask.query("firing"):
+        found = await decided.decisions(database, firing=ask.query("firing"), limit=limit)
+    elif sensor:
+        home = namespace or ask.deck.settings.namespace
+        found = await decided.decisions(database, namespace=home, sensor=sensor, limit=limit)
+    else:
+        seqs = await log.last_decided(database, limit)
+        found = await decided.decisions(database, seqs=seqs, limit=limit) if seqs else []
+    kept = [d for d in found if namespace in ("", d["namespace"])]
+    return replies.reply({"items": kept})
 
 
 @routes.add("GET", BASE + "/firings", "list", "firings")

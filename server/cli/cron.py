@@ -37,7 +37,7 @@ def list_(client: Client, form: str | None) -> None:
 def _row(item: dict[str, Any]) -> list[str]:
     spec, status = item["spec"], item.get("status") or {}
     suspended = bool(spec.get("suspend"))
-    upcoming = item.get("upcoming") or []
+    upcoming = status.get("nextScheduledTimes") or []
     return [
         item["metadata"]["name"],
         output.age(item["metadata"].get("creationTimestamp")),
@@ -79,7 +79,9 @@ def get(client: Client, name: str, form: str | None) -> None:
         "StartingDeadlineSeconds": spec.get("startingDeadlineSeconds", ""),
         "ConcurrencyPolicy": spec.get("concurrencyPolicy") or "Allow",
         "LastScheduledTime": status.get("lastScheduledTime") or "",
-        "NextScheduledTimes": ", ".join(_local(text) for text in found.get("upcoming") or ()),
+        "NextScheduledTimes": ", ".join(
+            _local(text) for text in status.get("nextScheduledTimes") or ()
+        ),
         "Active Workflows": ", ".join(a["name"] for a in status.get("active") or ()),
     }
     for title, value in rows.items():

@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from server import lean
+
 
 @click.command("demo", short_help="See events become workflows: four use cases in one minute.")
 @click.option(
@@ -23,6 +25,7 @@ def demo(once: bool, keep: str | None) -> None:
       bireme demo
       bireme demo --once
     """
+    lean.import_structlog()
     from server.cli import demo_engine
 
     sys.exit(demo_engine.run(stays=not once and sys.stdout.isatty(), keep=keep))

@@ -72,7 +72,7 @@ class Tour:
             "3. The night's schedule", "We do not wait for 02:00 and start tonight's run by hand."
         )
         cron = self.client.get(f"/api/v1/cron-workflows/{self.client.namespace}/nightly")
-        for text in cron.get("upcoming") or ():
+        for text in cron["status"]["nextScheduledTimes"]:
             at = output.moment(text)
             _say(f"due {at.astimezone():%a %Y-%m-%d %H:%M %Z}" if at else text)
         body = {"resourceKind": "cronwf", "resourceName": "nightly", "submitOptions": {}}

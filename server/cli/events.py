@@ -108,12 +108,14 @@ def sources(client: Client, form: str | None) -> None:
     found = client.get(f"/api/v1/event-sources/{client.namespace}")["items"]
     if output.items(found, form):
         return
-    rows = [_source_row(item) for item in found]
-    output.table(["NAME", "KINDS", "AGE", "STATE"], rows, "No event sources applied")
+    rows = [_source_row(event) for item in found for event in item["status"]["events"]]
+    header = ["NAME", "EVENT", "KIND", "STATE", "ACCEPTED", "FILTERED", "FAILED", "LAST", "MESSAGE"]
+    output.table(header, rows, "No event sources applied")
 
 
-def _source_row(item: dict[str, Any]) -> list[str]:
-    kinds = ",".join(k for k, v in item["spec"].items() if isinstance(v, dict) and k != "template")
-    state = (item.get("status") or {}).get("state") or ""
-    created = item["metadata"].get("creationTimestamp")
-    return [item["metadata"]["name"], kinds, output.age(created), state]
+def _source_row(event: dict[str, Any]) -> list[Any]:
+    state = click.style(event["state"], fg="green" if event["state"] == "listening" else "red")
+    counts = [event["accepted"], event["filtered"], event["failed"]]
+    last = output.age(event.get("lastEventAt"))
+    row = [event["name"], event["subject"], event["kind"], state, *counts]
+    return [*row, last, event["error"]]

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from bireme.kit.errors import Problem
 from server.cli import files, output
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from server import lean
 from server.cli import options
 
 
@@ -36,6 +37,7 @@ def run(path: str, form: str | None, **asked: Any) -> None:
       bireme run hello.yaml -p message=hello -o json | jq .status.outputs
       bireme run templates.yaml --from wftmpl/ci --log
     """
+    lean.import_structlog()
     from server.cli import run_here
 
     sys.exit(run_here.run(path, form, asked))

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from server import settings
+from server import lean, settings
 
 
 @click.command("up", short_help="Run everything; watch a directory and apply its manifests.")
@@ -40,6 +40,7 @@ def up(folder: Path | None, data_dir: Path | None, **given: Any) -> None:
 
 def run(known: settings.Settings, folder: Path | None) -> int:
     """Serve until stopped; the exit code."""
+    lean.import_structlog()
     import asyncio
 
     from bireme.kit import logs

@@ -36,7 +36,7 @@ def test_a_key_never_leads_out_of_the_directory(tmp_path: Path, key: str) -> Non
 
 
 def test_what_is_missing_is_named_with_the_places_to_put_it(tmp_path: Path) -> None:
-    with pytest.raises(SecretNotFound, match='secret "s" key "k".*BIREME_SECRET_S_K'):
+    with pytest.raises(SecretNotFound, match=r'secret "s" key "k".*BIREME_SECRET_S_K'):
         kept(tmp_path).secret("default", "s", "k")
     with pytest.raises(SecretNotFound, match='config map "c" key "k"'):
         kept(tmp_path).config("default", "c", "k")

@@ -39,7 +39,9 @@ def drawn(found: dict[str, Any], **style: Any) -> list[str]:
 def test_a_dag_hangs_its_tasks_below_it_in_the_order_they_started() -> None:
     found = workflow(
         node("wf", "DAG", children=["wf.a"]),
-        node("wf.b", boundaryID="wf", startedAt="2026-01-01T00:00:09Z", phase="Failed", message="x"),
+        node(
+            "wf.b", boundaryID="wf", startedAt="2026-01-01T00:00:09Z", phase="Failed", message="x"
+        ),
         node("wf.a", boundaryID="wf", children=["wf.b"]),
     )
     lines = drawn(found)
@@ -55,7 +57,7 @@ def test_attempts_and_items_hang_below_their_group_once() -> None:
         node("wf[0].r(0)", boundaryID="wf", phase="Failed"),
         node("wf[0].r(1)", boundaryID="wf"),
     )
-    names = [line.split("  ")[0].strip(" ├└─│") for line in drawn(found)[1:]]
+    names = [" ".join(line.strip(" ├└─│").split()[:2]) for line in drawn(found)[1:]]
     assert names == ["✔ wf", "✔ r", "✖ r(0)", "✔ r(1)"]
 
 
