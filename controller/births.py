@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -25,7 +25,8 @@ from controller.model import Definition, HistoryRow, Json, RunRow, cron_key
 from controller.submission import CRON
 from controller.templates import TemplateShelf
 
-REMEMBERED_SPECS = 512
+REMEMBERED_BYTES = 4_000_000
+"""A spec in memory takes a few times its text."""
 LONGEST_NAME = 63
 T = TypeVar("T")
 
@@ -196,7 +197,7 @@ class Nursery:
     def _library(self, definition: Definition, source: dag.Source) -> Library:
         """What is compiled of the templates, shared by all runs that have the same ones."""
         rest = {key: value for key, value in definition.spec.items() if key != "arguments"}
-        key = digest(msgspec.json.encode((rest, definition.templates)).decode())
+        key = Key.of(msgspec.json.encode((rest, definition.templates)))
         known = self._libraries.get(key)
         if known is None:
             known = Library(source)
@@ -204,34 +205,48 @@ class Nursery:
         return known
 
 
+class Key(NamedTuple):
+    """What a remembered value is known by, and how many bytes of manifest it stands for."""
+
+    digest: str
+    size: int
+
+    @classmethod
+    def of(cls, encoded: bytes) -> "Key":
+        return cls(digest(encoded.decode()), len(encoded))
+
+
 class _Remembered(Generic[T]):
-    """The values put last, by key. Two threads may use it."""
+    """The values put last, as many as `REMEMBERED_BYTES` of manifests made. Two threads may use it."""
 
     def __init__(self) -> None:
-        self._values: OrderedDict[str, T] = OrderedDict()
+        self._values: OrderedDict[Key, T] = OrderedDict()
+        self._size = 0
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> T | None:
+    def get(self, key: Key) -> T | None:
         return self._values.get(key)
 
-    def put(self, key: str, value: T) -> None:
+    def put(self, key: Key, value: T) -> None:
         with self._lock:
+            if key not in self._values:
+                self._size += key.size
             self._values[key] = value
-            if len(self._values) > REMEMBERED_SPECS:
-                self._values.popitem(last=False)
+            while self._size > REMEMBERED_BYTES and len(self._values) > 1:
+                self._size -= self._values.popitem(last=False)[0].size
 
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
-def _fingerprint(spec: Any, namespace: str, version: int) -> str:
+def _fingerprint(spec: Any, namespace: str, version: int) -> "Key":
     """Equal for specs that differ only in the values of their arguments: those are not what is checked."""
     if not isinstance(spec, dict) or not isinstance(spec.get("arguments"), dict):
         masked = spec
     else:
         parameters = [_masked(item) for item in spec["arguments"].get("parameters") or []]
         masked = {**spec, "arguments": {**spec["arguments"], "parameters": parameters}}
-    return digest(namespace, str(version), msgspec.json.encode(masked).decode())
+    return Key.of(msgspec.json.encode((namespace, version, masked)))
 
 
 def _is_plain(metadata: Json) -> bool:

@@ -44,16 +44,20 @@ class Entry:
 
     @property
     def name(self) -> str:
-        name: str = self.manifest["metadata"]["name"]
-        return name
+        return _key_of(self.manifest)[1]
 
     @property
     def namespace(self) -> str:
-        return self.manifest["metadata"].get("namespace") or "default"
+        return _key_of(self.manifest)[0]
 
     @property
     def key(self) -> str:
         return cron_key(self.namespace, self.name)
+
+
+def _key_of(manifest: Json) -> tuple[str, str]:
+    metadata = manifest["metadata"]
+    return metadata.get("namespace") or "default", metadata["name"]
 
 
 class CronBank:
@@ -76,7 +80,9 @@ class CronBank:
         """Put or replace one CronWorkflow, as plain JSON values; what was missed is made up for as Argo does."""
         now = self._clock.now()
         table = schedule.timetable(manifest["spec"])
-        entry = Entry(manifest, table, now)
+        known = self._entries.get(cron_key(*_key_of(manifest)))
+        cursor = known.cursor if known is not None and known.table == table else now
+        entry = Entry(manifest, table, cursor)
         wanted = bool(manifest["spec"].get("suspend"))
         missed: list[datetime | None] = []
 
@@ -114,6 +120,7 @@ class CronBank:
             state.suspend = suspend
 
         entry.state = await self._update(entry.key, switch)
+        entry.cursor = max(entry.cursor, self._clock.now())
         return await self.get(namespace, name)
 
     async def _update(self, key: str, change: Callable[[CronState], None]) -> CronState:
@@ -130,8 +137,7 @@ class CronBank:
     async def get(self, namespace: str, name: str) -> Json:
         """The CronWorkflow with its status. Raises CronNotFound."""
         entry = self._entry(namespace, name)
-        active = await self._database.write(partial(store.active_of, cron=entry.key))
-        state = await self._database.write(partial(store.load_cron, cron=entry.key))
+        state, active = await self._controller.reader.cron(entry.key)
         return _described(entry, state, active)
 
     async def list(self, namespace: str = "") -> list[Json]:
@@ -237,8 +243,7 @@ class CronBank:
 
     async def _replace(self, entry: Entry, now: datetime) -> None:
         """End what is active first; what the policy would skip anyway ends nothing."""
-        active = await self._database.write(partial(store.active_of, cron=entry.key))
-        state = await self._database.write(partial(store.load_cron, cron=entry.key))
+        state, active = await self._controller.reader.cron(entry.key)
         if policy.verdict(entry.manifest, state, len(active), now).act != "replace":
             return
         for name, _ in active:
@@ -248,7 +253,7 @@ class CronBank:
                 log.info("cron_replaced_run_had_ended", workflow=name, error=str(error))
 
     def _arm(self, entry: Entry) -> None:
-        at = schedule.next_time(entry.table, max(entry.cursor, self._clock.now()))
+        at = schedule.next_time(entry.table, entry.cursor)
         if at is not None:
             self._timers.wake(entry.key, at)
 

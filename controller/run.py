@@ -21,7 +21,7 @@ from controller.dag import model as dag
 from controller.dag.fold import index
 from controller.model import Change, Json, PhaseRow, RunRow, moment
 from controller.operations import Operations
-from controller.ports import BadOption, WorkflowExists
+from controller.ports import BadOption, WorkflowExists, WorkflowNotFound
 from controller.reading import Page, Reading, live_workflow
 from controller.retention import Policy
 from controller.steps import Steps
@@ -237,7 +237,8 @@ class Controller:
         gone = live or self._nursery.revive(store.definition_of(row), uid, born_at(row))
         self._watchers.tell(gone, "DELETED", lambda: found or live_workflow(gone))
         for future in self._waiting.pop(uid, ()):
-            future.cancel()
+            if not future.done():
+                future.set_exception(WorkflowNotFound(f"workflow {row.name} was deleted"))
         self._admit()
 
     # --- life ---

@@ -74,8 +74,8 @@ def next_times(table: Timetable, after: datetime, count: int) -> list[datetime]:
 
 def latest_due(table: Timetable, after: datetime, now: datetime) -> datetime | None:
     """The newest firing time in (after, now]: however many were slept through, one run makes up for them."""
-    times = [_previous(text, now) for text in table.schedules]
-    return max((time for time in times if time is not None and after < time <= now), default=None)
+    times = [_latest(text, after, now) for text in table.schedules]
+    return max((time for time in times if time is not None), default=None)
 
 
 def missed(table: Timetable, state: CronState, now: datetime) -> datetime | None:
@@ -96,8 +96,18 @@ def _next(text: str, after: datetime) -> datetime | None:
     return cron_times.next_after(text, after, "UTC")
 
 
-def _previous(text: str, now: datetime) -> datetime | None:
-    return cron_times.previous_before(text, now + timedelta(microseconds=1), "UTC")
+def _latest(text: str, after: datetime, now: datetime) -> datetime | None:
+    first = _next(text, after)
+    if first is None or first > now:
+        return None
+    last = cron_times.previous_before(text, now + timedelta(microseconds=1), "UTC")
+    return _nth(text, first, now) if last is None else max(first, last)
+
+
+def _nth(text: str, first: datetime, now: datetime) -> datetime:
+    """The latest of `@every`, which has no moments of its own: they are counted from the one before."""
+    second = _next(text, first)
+    return first if second is None else first + (now - first) // (second - first) * (second - first)
 
 
 def history_limit(spec: Mapping[str, Any], field: str, default: int) -> int:

@@ -16,6 +16,8 @@ _COLUMNS = (
 _INSERT = f"INSERT INTO runs ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 _APPEND = "INSERT INTO history (run, n, at, entry) VALUES (?,?,?,?)"
 _PHASE = "UPDATE runs SET phase=?, live=?, status=?, started_at=?, finished_at=? WHERE uid=?"
+_CRON_STATE = "SELECT state FROM source_state WHERE source=?"
+_ACTIVE = "SELECT name, uid FROM runs WHERE cron=? AND live=1 ORDER BY created_at"
 _definitions = msgspec.json.Decoder(Definition)
 _labels = msgspec.json.Decoder(dict[str, str])
 encode = msgspec.json.encode
@@ -75,7 +77,10 @@ def set_manifest(tx: Transaction, uid: str, definition: Definition, *, live: boo
 
 def load_cron(tx: Transaction, cron: str) -> CronState:
     """What is remembered of a CronWorkflow; a fresh state for one never seen."""
-    rows = tx.query("SELECT state FROM source_state WHERE source=?", (_cron_source(cron),))
+    return _cron_state(tx.query(_CRON_STATE, (_cron_source(cron),)))
+
+
+def _cron_state(rows: list[Row]) -> CronState:
     return msgspec.json.decode(bytes(rows[0][0]), type=CronState) if rows else CronState()
 
 
@@ -97,9 +102,7 @@ def _cron_source(cron: str) -> str:
 
 def active_of(tx: Transaction, cron: str) -> list[tuple[str, str]]:
     """(name, uid) of the unfinished runs of a CronWorkflow, as this transaction sees them."""
-    rows = tx.query(
-        "SELECT name, uid FROM runs WHERE cron=? AND live=1 ORDER BY created_at", (cron,)
-    )
+    rows = tx.query(_ACTIVE, (cron,))
     return [(row[0], row[1]) for row in rows]
 
 
@@ -194,6 +197,12 @@ class RunReader:
             (cron_key(namespace, name),),
         )
         return [(row[0], row[1]) for row in rows]
+
+    async def cron(self, cron: str) -> tuple[CronState, list[tuple[str, str]]]:
+        """What is remembered of a CronWorkflow, and (name, uid) of its unfinished runs."""
+        state = _cron_state(await self._database.read(_CRON_STATE, (_cron_source(cron),)))
+        rows = await self._database.read(_ACTIVE, (cron,))
+        return state, [(row[0], row[1]) for row in rows]
 
     async def mortal(self, after: str, count: int) -> tuple[list[RunRow], str]:
         """Of the next `count` finished runs, those that speak of a `ttlStrategy`; and where to go on ("": end)."""

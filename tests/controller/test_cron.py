@@ -89,11 +89,11 @@ async def test_suspend_holds_over_a_restart_and_ends_with_resume(tmp_path: Path)
     await world.crash()
     await world.start()
     await world.cron.apply(cron())
-    await asyncio.sleep(3 * MINUTE)
+    await asyncio.sleep(3 * MINUTE - 20)
     assert await made(world) == []
     assert (await world.cron.get("default", "tick"))["spec"]["suspend"] is True
     await world.cron.resume("default", "tick")
-    await asyncio.sleep(MINUTE + 1)
+    await asyncio.sleep(MINUTE)
     assert len(await made(world)) == 1
     await world.stop()
 
@@ -196,3 +196,22 @@ async def test_the_next_times_can_be_previewed(world: World) -> None:
         "2026-01-01T14:00:00+00:00",
         "2026-01-02T14:00:00+00:00",
     ]
+
+
+async def test_an_interval_counts_from_when_it_was_applied(world: World) -> None:
+    await asyncio.sleep(17)
+    await world.cron.apply(cron(schedule="@every 5m"))
+    await asyncio.sleep(11 * MINUTE)
+    found = [int(item["metadata"]["name"].rpartition("-")[2]) for item in await made(world)]
+    assert len(found) == 2
+    assert found[1] - found[0] == 5 * MINUTE
+
+
+async def test_applying_again_at_the_very_moment_loses_no_firing(world: World) -> None:
+    await world.cron.apply(cron())
+    await asyncio.sleep(MINUTE - world.clock.now().second - 0.001)
+    for _ in range(3):
+        await world.cron.apply(cron())
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(5)
+    assert len(await made(world)) == 1

@@ -1,0 +1,76 @@
+"""What is remembered of a checked spec must never show in another workflow."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bireme.kit.errors import InvalidManifest
+from bireme.kit.ids import CountedIds
+from controller.births import Nursery
+from controller.dag.model import StartTask
+from controller.templates import TemplateShelf
+from tests.controller.worlds import workflow
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def greeting(value: Any, **metadata: Any) -> dict[str, Any]:
+    say = {
+        "name": "say",
+        "container": {"image": "i", "command": ["echo", "{{workflow.parameters.who}}"]},
+    }
+    arguments = {"parameters": [{"name": "who", "value": value}]}
+    return workflow(say, arguments=arguments, metadata={"generateName": "hi-", **metadata})
+
+
+def command(nursery: Nursery, manifest: dict[str, Any], firing: str = "") -> str:
+    born = nursery.bear(manifest, NOW, firing=firing)
+    (start,) = [effect for effect in born.effects if isinstance(effect, StartTask)]
+    text: str = start.task.template["container"]["command"][1]
+    return text
+
+
+def test_each_workflow_has_its_own_arguments() -> None:
+    nursery = Nursery(TemplateShelf(), CountedIds())
+    said = [command(nursery, greeting(value)) for value in ("ann", "bob", 5, "ann", 5.0, True)]
+    assert said == ["ann", "bob", "5", "ann", "5", "true"]
+
+
+def test_a_firing_gives_the_same_name_and_uid_every_time() -> None:
+    first, second = (
+        Nursery(TemplateShelf(), CountedIds()).bear(greeting("a"), NOW, firing="f").live
+        for _ in range(2)
+    )
+    assert (first.uid, first.name) == (second.uid, second.name)
+    other = (
+        Nursery(TemplateShelf(), CountedIds()).bear(greeting("a"), NOW, firing="f", attempt=1).live
+    )
+    assert other.name != first.name
+
+
+def test_metadata_is_looked_at_even_when_the_spec_is_known() -> None:
+    nursery = Nursery(TemplateShelf(), CountedIds())
+    nursery.bear(greeting("a"), NOW)
+    with pytest.raises(InvalidManifest):
+        nursery.bear(greeting("a", labels={"a": ["b"]}), NOW)
+    with pytest.raises(InvalidManifest):
+        nursery.bear(greeting("a", name="n" * 300), NOW)
+
+
+def test_an_edited_template_reaches_the_next_workflow_and_not_the_last() -> None:
+    shelf = TemplateShelf()
+    nursery = Nursery(shelf, CountedIds())
+    stored = greeting("old", name="t", namespace="default") | {"kind": "WorkflowTemplate"}
+    shelf.apply(stored)
+    using = {**workflow(), "spec": {"workflowTemplateRef": {"name": "t"}}}
+    assert command(nursery, using) == "old"
+    shelf.apply(greeting("new", name="t", namespace="default") | {"kind": "WorkflowTemplate"})
+    assert command(nursery, using) == "new"
+    overriding = {"parameters": [{"name": "who", "value": "mine"}]}
+    assert command(nursery, {**using, "spec": {**using["spec"], "arguments": overriding}}) == "mine"
+
+
+def test_a_nameless_workflow_is_refused() -> None:
+    with pytest.raises(InvalidManifest, match="generateName"):
+        Nursery(TemplateShelf(), CountedIds()).bear(workflow(metadata={}), NOW)
