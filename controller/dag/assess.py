@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from controller.dag import execute, names
+from controller.dag import execute
 from controller.dag.library import Definition
 from controller.dag.model import Node
 from controller.dag.phase import BAD, COMPLETED, Phase
@@ -12,7 +12,7 @@ from controller.dag.steps import continues_on
 
 
 def task_node(run: Run, dag: Node, task: str) -> Node | None:
-    return run.nodes.get(names.node_id(run.name, f"{dag.name}.{task}"))
+    return run.find(f"{dag.name}.{task}")
 
 
 def dag_phase(run: Run, dag: Node, definition: Definition, targets: tuple[int, ...]) -> Phase:

@@ -16,7 +16,7 @@ EMPTY = "Skipped, empty params"
 _RAW = frozenset(
     {"hooks", "onExit", "inline", "when", "name", "depends", "dependencies", "continueOn"}
 )
-_CACHE_LIMIT = 2048
+_CACHE_LIMIT = 512
 
 
 class Unready(Exception):
@@ -99,9 +99,8 @@ def _compiled(definition: Definition, body: Json, group: int, slot: int) -> tupl
     if known is None:
         plain = {k: v for k, v in body.items() if k not in _RAW}
         known = (tags.compile_tags(plain) if substitute.has_tags(plain) else None, plain)
-        if len(definition.bodies) >= _CACHE_LIMIT:
-            definition.bodies.clear()
-        definition.bodies[group, slot] = known
+        if len(definition.bodies) < _CACHE_LIMIT:
+            definition.bodies[group, slot] = known
     return known
 
 

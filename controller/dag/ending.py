@@ -62,7 +62,7 @@ def run_handler(run: Run) -> Json | None:
 
 
 def _handler_node(run: Run) -> Node | None:
-    return run.nodes.get(names.node_id(run.name, names.hook_name(run.name, "exit")))
+    return run.find(names.hook_name(run.name, "exit"))
 
 
 def _start_handler(turn: Turn, root: Node, handler: Json) -> None:
@@ -168,7 +168,7 @@ def _start_hook(turn: Turn, root: Node, name: str, hook: Json) -> None:
 
 
 def _hook_node(run: Run, name: str) -> Node | None:
-    return run.nodes.get(names.node_id(run.name, names.hook_name(run.name, name)))
+    return run.find(names.hook_name(run.name, name))
 
 
 def _outstanding(run: Run) -> bool:

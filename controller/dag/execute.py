@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bireme.lang.errors import LangError
-from controller.dag import arguments, names, scope
+from controller.dag import arguments, scope
 from controller.dag.library import Definition, TemplateMissing
 from controller.dag.model import Json, Node
 from controller.dag.turn import Turn
@@ -63,7 +63,7 @@ def execute_now(turn: Turn, call: Call) -> Node:
 def _execute(turn: Turn, call: Call, *, limited: bool) -> Node:
     run = turn.run
     node = Node(
-        id=names.node_id(run.name, call.name), name=call.name, type="Skipped", phase="Error", owner=call.owner,
+        id=run.new_id(call.name), name=call.name, type="Skipped", phase="Error", owner=call.owner,
         boundary=call.boundary, slot=call.slot, flags=call.flags,
     )  # fmt: skip
     try:

@@ -11,7 +11,6 @@ from controller.dag import (
     deadlines,
     hooks,
     leaf,
-    names,
     scope,
     steps,
     variables,
@@ -48,6 +47,8 @@ def _apply_node(run: Run, change: NodeChanged) -> None:
         value = getattr(change, field)
         if value is not UNSET:
             setattr(node, field, value)
+    if change.name is not UNSET:
+        run.remember(change.name, change.id)
     if change.edges is not UNSET:
         node.children = [*(node.children or ()), *change.edges]
 
@@ -111,7 +112,7 @@ def _rounds(run: Run, node: Node) -> Iterator[Member]:
 def _missing(run: Run, node: Node, members: Iterator[Member]) -> Iterator[Member]:
     """The members that have no node yet."""
     base = node.name if node.type == "StepGroup" else run.nodes[node.boundary].name
-    return (m for m in members if names.node_id(run.name, f"{base}.{m.name}") not in run.nodes)
+    return (m for m in members if run.find(f"{base}.{m.name}") is None)
 
 
 def _open(run: Run, node: Node) -> int:

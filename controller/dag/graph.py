@@ -1,5 +1,6 @@
 """The shape of a dag template: who needs whom, computed once per template."""
 
+from collections.abc import Collection
 from functools import cached_property
 
 from bireme.lang import depends
@@ -14,10 +15,7 @@ class Graph:
         self.index = {task["name"]: i for i, task in enumerate(self.tasks)}
         self.conditions: dict[int, depends.Depends] = {}
         self.needs: list[tuple[int, ...]] = [self._needs(i) for i in range(len(self.tasks))]
-        self.dependents: list[list[int]] = [[] for _ in self.tasks]
-        for i, needed in enumerate(self.needs):
-            for j in needed:
-                self.dependents[j].append(i)
+        self.dependents: list[tuple[int, ...]] = self._inverse()
 
     def _needs(self, i: int) -> tuple[int, ...]:
         task = self.tasks[i]
@@ -26,13 +24,22 @@ class Graph:
             return tuple(self.index[name] for name in dict.fromkeys(parsed.tasks))
         return tuple(self.index[name] for name in dict.fromkeys(task.get("dependencies") or ()))
 
+    def _inverse(self) -> list[tuple[int, ...]]:
+        found: dict[int, list[int]] = {}
+        for i, needed in enumerate(self.needs):
+            for j in needed:
+                found.setdefault(j, []).append(i)
+        return [tuple(found.get(i, ())) for i in range(len(self.tasks))]
+
     @cached_property
     def leaves(self) -> tuple[int, ...]:
         """The tasks nothing depends on, in their written order."""
         return tuple(i for i, more in enumerate(self.dependents) if not more)
 
-    def closure(self, targets: tuple[int, ...]) -> frozenset[int]:
-        """The targets and everything they need."""
+    def closure(self, targets: tuple[int, ...]) -> Collection[int]:
+        """The targets and everything they need: all tasks, when the targets are the leaves."""
+        if targets is self.leaves:
+            return range(len(self.tasks))
         found, stack = set(targets), list(targets)
         while stack:
             fresh = [j for j in self.needs[stack.pop()] if j not in found]

@@ -96,7 +96,7 @@ def exit_hook(holder: Json | None) -> Json | None:
 
 
 def hook_node(run: Run, node: Node, name: str) -> Node | None:
-    return run.nodes.get(names.node_id(run.name, names.hook_name(node.name, name)))
+    return run.find(names.hook_name(node.name, name))
 
 
 def _running(run: Run, node: Node) -> bool:
@@ -123,7 +123,7 @@ def own_scope(run: Run, node: Node) -> Layered:
     frame = scope.frame(run, node.boundary)
     holder = holder_of(run, node) or {}
     root = "tasks" if frame.definition.kind == "dag" else "steps"
-    known = scope.node_variables(run, scope.leaf(run, node))
+    known = scope.node_variables(run, scope.last_attempt(run, node))
     if node.type == "Retry" and node.phase in FULFILLED:
         known["status"] = node.phase
     own = {f"{root}.{holder.get('name')}.{field}": value for field, value in known.items()}

@@ -6,7 +6,7 @@ keep the key and nothing else.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -91,19 +91,27 @@ class Definition:
             {k: v for k in wanted + more if (v := self.template.get(k)) is not None}
         )
 
-    @property
-    def text(self) -> str:
-        return json.dumps(self.template)
-
     @cached_property
+    def _mentions(self) -> tuple[bool, bool, frozenset[str]]:
+        """What the text says, read once: all inputs, moving variables, results of steps or tasks."""
+        text = json.dumps(self.template)
+        results = (plain or quoted for plain, quoted in _RESULT_OF.findall(text))
+        return bool(_ALL_INPUTS.search(text)), bool(_VOLATILE.search(text)), frozenset(results)
+
+    @property
     def wants_input_list(self) -> bool:
         """Whether the text mentions all input parameters at once."""
-        return bool(_ALL_INPUTS.search(self.text))
+        return self._mentions[0]
 
-    @cached_property
+    @property
     def volatile(self) -> bool:
         """Whether the text mentions what changes while the workflow runs, so that its body must be remembered."""
-        return bool(_VOLATILE.search(self.text))
+        return self._mentions[1]
+
+    @property
+    def result_wanted(self) -> frozenset[str]:
+        """The steps or tasks whose `outputs.result` this template's text asks for."""
+        return self._mentions[2]
 
     @cached_property
     def paths(self) -> dict[str, str]:
@@ -134,16 +142,20 @@ class Definition:
         return Graph(self.template["dag"])
 
     @cached_property
-    def slots(self) -> dict[str, tuple[int, int]]:
-        """The steps or tasks by name, with the place of each: (group, index)."""
-        groups = self.template.get("steps") or [(self.template.get("dag") or {}).get("tasks") or []]
+    def _steps(self) -> dict[str, tuple[int, int]]:
+        groups = self.template.get("steps") or []
         return {s["name"]: (g, i) for g, group in enumerate(groups) for i, s in enumerate(group)}
 
-    @cached_property
-    def result_wanted(self) -> frozenset[str]:
-        """The steps or tasks whose `outputs.result` this template's text asks for."""
-        found = _RESULT_OF.findall(self.text)
-        return frozenset(plain or quoted for plain, quoted in found)
+    def place(self, name: str) -> tuple[int, int] | None:
+        """Where the step or task of this name stands: (group, index)."""
+        if self.kind == "dag":
+            index = self.graph.index.get(name)
+            return None if index is None else (0, index)
+        return self._steps.get(name)
+
+    def names(self) -> Iterable[str]:
+        """All steps or tasks of the template."""
+        return self.graph.index if self.kind == "dag" else self._steps
 
 
 class Library:

@@ -67,9 +67,6 @@ class Node(msgspec.Struct, gc=False):
     flags: str = ""
     daemoned: bool = False
     progress: str = ""
-    display: str = ""
-    memo: Json | None = None
-    waiting: str = ""
     body: Json | None = None
 
 
@@ -99,9 +96,6 @@ class NodeChanged(msgspec.Struct, tag_field="t", tag="n", omit_defaults=True, gc
     flags: str | UnsetType = UNSET
     daemoned: bool | UnsetType = UNSET
     progress: str | UnsetType = UNSET
-    display: str | UnsetType = UNSET
-    memo: Json | UnsetType | None = UNSET
-    waiting: str | UnsetType = UNSET
     body: Json | UnsetType | None = UNSET
 
 

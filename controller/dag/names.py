@@ -1,12 +1,14 @@
 """How nodes and pods are called. Ids are digests of names, so the same tree has the same ids everywhere."""
 
 import re
+from functools import lru_cache
 
 _LEADING = re.compile(r"^(\[\d+\])?\.")
 _HASH_START, _HASH_PRIME, _MASK = 2166136261, 16777619, 0xFFFFFFFF
 _POD_PREFIX_LIMIT = 242
 
 
+@lru_cache(maxsize=4096)
 def fnv1a(text: str) -> int:
     """The 32-bit FNV-1a digest of the text in UTF-8."""
     digest = _HASH_START

@@ -17,7 +17,7 @@ def of_node(run: Run, node: Node) -> list[str]:
             stack.extend(reversed(children)) if children else found.append(node.id)
         elif node.type == "Retry" and node.children:
             found.append(node.children[-1])
-        elif node.type in ("Steps", "DAG") and not node.memo:
+        elif node.type in ("Steps", "DAG"):
             found.extend(node.outbound or ())
         else:
             found.append(node.id)

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from controller.dag import advance, deadlines, execute, fold, names, opening, outputs, selector
+from controller.dag import advance, deadlines, execute, fold, opening, outputs, selector
 from controller.dag.model import Advance, Node, OperationRefused
 from controller.dag.phase import BAD
 from controller.dag.state import Run
@@ -122,8 +122,7 @@ def _consequences(run: Run, chosen: set[str]) -> tuple[set[str], set[str]]:
 
 
 def _from_the_root(run: Run) -> list[str]:
-    root = names.node_id(run.name, run.name)
-    found = dict.fromkeys([root] if root in run.nodes else [])
+    found = dict.fromkeys([run.name] if run.root else [])
     queue = deque(found)
     while queue:
         fresh = [c for c in run.nodes[queue.popleft()].children or () if c not in found]

@@ -206,7 +206,7 @@ def _judge(turn: Turn, node: Node, last: Node) -> Verdict:
     around = Layered(scope.own_variables(run, node, run.definition(node)), run.variables)
     strategy = substitute.resolve(run.definition(node).settings, around)["retryStrategy"]
     facts = Layered(_facts(last), around)
-    first = run.nodes[names.node_id(run.name, names.attempt_name(node.name, 0))]
+    first = run.get(names.attempt_name(node.name, 0))
     attempts = Attempts(count=last.slot + 1, first_started=first.started or turn.now, last=last)
     return decide(strategy, attempts, facts, turn.now)
 

@@ -60,15 +60,21 @@ class Siblings(Mapping[str, str | None]):
         self._run = run
         self._node = node
         self._root = "tasks" if definition.kind == "dag" else "steps"
-        self._slots = definition.slots
+        self._definition = definition
         self._aggregates: dict[str, dict[str, str | None]] = {}
 
     def __getitem__(self, key: str) -> str | None:
         root, _, rest = key.partition(".")
         name, _, field = rest.partition(".")
-        if root != self._root or not field or name not in self._slots:
+        if root != self._root or not field or self._definition.place(name) is None:
             raise KeyError(key)
-        return self._one(name)[field] if self._is_loop(name) else self._plain(name, field, key)
+        node = self._node_of(name)
+        if node is None or node.type == "TaskGroup":
+            return self._gathered(name)[field]
+        value = node_field(self._run, last_attempt(self._run, node), field)
+        if value is None:
+            raise KeyError(key)
+        return value()
 
     def get(self, key: str, default: Any = None) -> Any:
         try:
@@ -84,7 +90,7 @@ class Siblings(Mapping[str, str | None]):
         return True
 
     def __iter__(self) -> Iterator[str]:
-        for name in self._slots:
+        for name in self._definition.names():
             yield from (f"{self._root}.{name}.{field}" for field in self._one(name))
 
     def __len__(self) -> int:
@@ -93,13 +99,13 @@ class Siblings(Mapping[str, str | None]):
     def find(self, name: str) -> Node | None:
         """The node of the sibling: for a retried one its last attempt."""
         node = self._node_of(name)
-        return last_attempt(self._run, node) if node and node.type == "Retry" else node
+        return last_attempt(self._run, node) if node else None
 
     def gather(self, group: int) -> None:
         """Make the lists of the loops of a group that has ended. Raises BadLoop."""
-        for name, (where, _) in self._slots.items():
-            if where == group and self._is_loop(name):
-                self._gathered(name)
+        for step in self._definition.template["steps"][group]:
+            if self._is_loop(step["name"]):
+                self._gathered(step["name"])
 
     def artifact(self, key: str) -> Json | None:
         """The artifact a `steps.<name>.outputs.artifacts.<artifact>` names."""
@@ -110,7 +116,7 @@ class Siblings(Mapping[str, str | None]):
         return outputs.artifacts.get(field.removeprefix("outputs.artifacts.")) if outputs else None
 
     def artifact_names(self) -> Iterator[str]:
-        for name in self._slots:
+        for name in self._definition.names():
             node = self.find(name)
             if node and node.outputs:
                 yield from (
@@ -118,24 +124,18 @@ class Siblings(Mapping[str, str | None]):
                 )
 
     def _node_of(self, name: str) -> Node | None:
-        if name not in self._slots:
+        place = self._definition.place(name)
+        if place is None:
             return None
-        group = self._slots[name][0]
+        group = place[0]
         base = (
             self._node.name if self._root == "tasks" else names.group_name(self._node.name, group)
         )
-        return self._run.nodes.get(names.node_id(self._run.name, f"{base}.{name}"))
+        return self._run.find(f"{base}.{name}")
 
     def _is_loop(self, name: str) -> bool:
         node = self._node_of(name)
         return node is None or node.type == "TaskGroup"
-
-    def _plain(self, name: str, field: str, key: str) -> str | None:
-        node = self.find(name)
-        value = node_field(self._run, node, field) if node else None
-        if value is None:
-            raise KeyError(key)
-        return value()
 
     def _one(self, name: str) -> dict[str, str | None]:
         """All variables of one sibling."""
@@ -148,7 +148,7 @@ class Siblings(Mapping[str, str | None]):
         known = self._aggregates.get(name)
         if known is not None:
             return known
-        group, slot = self._slots[name]
+        group, slot = self._definition.place(name) or (0, -1)
         node = self._group_node(name, group)
         if node is None:
             return {}
@@ -165,11 +165,13 @@ class Siblings(Mapping[str, str | None]):
         if self._root == "tasks":
             return self._node_of(name)
         group_name = names.group_name(self._node.name, group)
-        return self._run.nodes.get(names.node_id(self._run.name, group_name))
+        return self._run.find(group_name)
 
 
 def last_attempt(run: Run, node: Node) -> Node:
-    """The newest attempt of a Retry node, or the node itself before the first."""
+    """The newest attempt of a Retry node; before the first, and for all other nodes, the node itself."""
+    if node.type != "Retry":
+        return node
     for child in reversed(node.children or ()):
         if "retried" in run.nodes[child].flags:
             return run.nodes[child]
@@ -219,7 +221,7 @@ def declared_outputs(definition: Definition) -> dict[str, str | None]:
 
 def gathered(run: Run, rounds: list[Node]) -> dict[str, str | None]:
     """The outputs of a loop as lists. Raises BadLoop when a result is no JSON."""
-    done = [leaf(run, child).outputs for child in rounds if child.phase == "Succeeded"]
+    done = [last_attempt(run, child).outputs for child in rounds if child.phase == "Succeeded"]
     outputs = [o for o in done if o]
     known: dict[str, str | None] = {}
     results = [o.result for o in outputs if o.result is not None]
@@ -234,10 +236,6 @@ def gathered(run: Run, rounds: list[Node]) -> dict[str, str | None]:
     return known
 
 
-def leaf(run: Run, node: Node) -> Node:
-    return last_attempt(run, node) if node.type == "Retry" else node
-
-
 class Frame:
     """One steps or dag node with its layers; made when the node starts and dropped when it ends."""
 
@@ -246,7 +244,7 @@ class Frame:
         self.definition = run.definition(node)
         self.own = own_variables(run, node, self.definition)
         self.siblings = Siblings(run, node, self.definition)
-        self.scope = Layered(self.siblings, self.own, run.variables)
+        self.scope = Layered(self.own, run.variables, self.siblings)
         around = frame(run, node.boundary) if node.boundary else None
         self.group = groups_of(run, node) if self.definition.kind == "steps" else 0
         self.depth: int = around.depth + 1 if around else 1
@@ -267,7 +265,7 @@ class Frame:
 def groups_of(run: Run, node: Node) -> int:
     """How many groups of a steps node have been opened."""
     count = 0
-    while names.node_id(run.name, names.group_name(node.name, count)) in run.nodes:
+    while run.find(names.group_name(node.name, count)) is not None:
         count += 1
     return count
 
@@ -319,7 +317,7 @@ def own_variables(
 def retry_variables(run: Run, node: Node) -> dict[str, str | None]:
     """`retries` and `lastRetry.*` as an attempt sees them."""
     before = names.attempt_name(run.nodes[node.owner].name, node.slot - 1)
-    return last_retry(node.slot, run.nodes.get(names.node_id(run.name, before)))
+    return last_retry(node.slot, run.find(before))
 
 
 def last_retry(attempts: int, last: Node | None) -> dict[str, str | None]:

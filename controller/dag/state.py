@@ -6,13 +6,14 @@ Facts change only through `turn.Turn` and `fold`. The index holds nothing that c
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from controller.dag import names
 from controller.dag.library import Definition, Library
-from controller.dag.model import Json, Node, NodeOutputs, Source
+from controller.dag.model import ImpossibleState, Json, Node, NodeOutputs, Source
 from controller.dag.phase import Phase
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Tasks:
     """A DAG under way: per task how many of its needs are unmet, and the tasks ready to start."""
 
     unmet: list[int]
-    wanted: frozenset[int]
+    wanted: Collection[int]
     open: int
     ready: deque[int] = field(default_factory=deque)
 
@@ -84,6 +85,7 @@ class Run:
         self.source = source
         self.library = Library(source)
         self.nodes: dict[str, Node] = {}
+        self.twins: dict[str, str] = {}
         self.phase: Phase = ""
         self.message = ""
         self.started: datetime | None = None
@@ -110,6 +112,36 @@ class Run:
     @property
     def root(self) -> Node | None:
         return self.nodes.get(self.source.name)
+
+    def find(self, name: str) -> Node | None:
+        """The node of this name."""
+        node = self.nodes.get(self.twins.get(name) or names.node_id(self.source.name, name))
+        return node if node is not None and node.name == name else None
+
+    def get(self, name: str) -> Node:
+        """The node of this name, which must be there."""
+        node = self.find(name)
+        if node is None:
+            raise ImpossibleState(f"run {self.name}: there is no node {name}")
+        return node
+
+    def new_id(self, name: str) -> str:
+        """An id for a node of this name: its digest, or the next one when two names have the same digest.
+
+        Ids are 32 bits wide: among 50,000 nodes one such pair is likelier than not in every fourth run.
+        """
+        node_id = names.node_id(self.source.name, name)
+        salt = 0
+        while (taken := self.nodes.get(node_id)) is not None and taken.name != name:
+            salt += 1
+            node_id = names.node_id(self.source.name, f"{name}~{salt}")
+        self.remember(name, node_id)
+        return node_id
+
+    def remember(self, name: str, node_id: str) -> None:
+        """Note a name whose node does not have the id its digest gives."""
+        if node_id != names.node_id(self.source.name, name):
+            self.twins[name] = node_id
 
     def definition(self, node: Node) -> Definition:
         return self.library.get(node.template)

@@ -22,9 +22,7 @@ def resume(turn: Turn, node: Node) -> None:
     if around.group == 0:
         next_group(turn, node)
         return
-    group = turn.run.nodes[
-        names.node_id(turn.run.name, names.group_name(node.name, around.group - 1))
-    ]
+    group = turn.run.get(names.group_name(node.name, around.group - 1))
     if group.phase in FULFILLED:
         group_ended(turn, node, group)
 
@@ -36,7 +34,7 @@ def fail_fast(turn: Turn, node: Node) -> None:
     """A steps or dag node with failFast ends at once, its open group too."""
     if node.type == "Steps":
         index = scope.frame(turn.run, node.id).group - 1
-        group = turn.run.nodes[names.node_id(turn.run.name, names.group_name(node.name, index))]
+        group = turn.run.get(names.group_name(node.name, index))
         if group.phase not in FULFILLED:
             turn.move(group, "Failed", FAILED_FAST)
     turn.move(node, "Failed", FAILED_FAST)
@@ -99,7 +97,7 @@ def _before(turn: Turn, node: Node, index: int) -> list[str]:
     """What the group hangs on: the steps node, or the ends of the group before."""
     if index == 0:
         return [node.id]
-    previous = turn.run.nodes[names.node_id(turn.run.name, names.group_name(node.name, index - 1))]
+    previous = turn.run.get(names.group_name(node.name, index - 1))
     return outbound.of_nodes(turn.run, previous.children or ()) or [previous.id]
 
 
@@ -168,7 +166,7 @@ def _succeed(turn: Turn, node: Node) -> None:
     around = scope.frame(turn.run, node.id)
     groups = around.group
     if groups:
-        last = turn.run.nodes[names.node_id(turn.run.name, names.group_name(node.name, groups - 1))]
+        last = turn.run.get(names.group_name(node.name, groups - 1))
         _close(turn, node, last)
     try:
         left = outputs.of_template(around)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controller.dag import names, phase, progress
+from controller.dag import phase, progress
 from controller.dag.library import Definition
 from controller.dag.model import (
     Change,
@@ -322,7 +322,7 @@ def track(run: Run, node: Node) -> None:
         index.leaves[node.id] = None
     elif node.type == "Suspend":
         index.suspended[node.id] = None
-    if node.type not in COUNTED or node.waiting:
+    if node.type not in COUNTED:
         return
     index.active[node.boundary] = index.active.get(node.boundary, 0) + 1
     if node.type == "Pod":
@@ -358,4 +358,4 @@ def purge(run: Run, gone: set[str]) -> None:
 
 def new_node(run: Run, name: str, **fields: Any) -> Node:
     """A node with the id its name gives."""
-    return Node(id=names.node_id(run.name, name), name=name, **fields)
+    return Node(id=run.new_id(name), name=name, **fields)
