@@ -14,7 +14,7 @@ from bireme.kit.errors import BiremeError, UserError
 from bireme.kit.ids import Ids, digest
 from events import fields
 from events.model import Event
-from events.ports import Bus, EventSource, NewEvent, Surroundings
+from events.ports import BadSourceConfig, Bus, EventSource, NewEvent, Surroundings
 from events.registry import sources
 
 if TYPE_CHECKING:
@@ -107,12 +107,12 @@ class Inlet:
         path = f"spec.{place.kind}.{place.subject}"
         config = fields.decode(kind.Config, self.config, path)
         wanted: fields.Filter | None = getattr(config, "filter", None)
-        if isinstance(wanted, fields.Filter):
-            # The expression language, only for who uses it.
-            from events.filtering import PayloadFilter
-
-            self._filter = PayloadFilter(wanted.expression)
-        return kind(config, self._around)
+        if wanted is not None:
+            self._filter = _compiled(wanted, f"{path}.filter.expression")
+        try:
+            return kind(config, self._around)
+        except BadSourceConfig as error:
+            raise BadSourceConfig(f"{path}: {error}") from error
 
     async def _listen(self, source: EventSource) -> str:
         """Run the source until it ends; returns why it did. A source should not end, so that is a fault too."""
@@ -175,3 +175,13 @@ class Inlet:
             self.status.filtered += 1
             self._log.debug("event_filtered_out")
         return wanted
+
+
+def _compiled(wanted: fields.Filter, path: str) -> "PayloadFilter":
+    # The expression language is imported only for who uses it.
+    from events.filtering import PayloadFilter
+
+    try:
+        return PayloadFilter(wanted.expression)
+    except UserError as error:
+        raise BadSourceConfig(f"{path}: {error}") from error

@@ -15,7 +15,7 @@ import asyncio
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import IntFlag
 from typing import NamedTuple
@@ -31,7 +31,6 @@ from events.registry import sources
 
 _POLL_S = 0.1
 _SAVE_AFTER_S = 1.0
-_ALL = ""  # stands for every name of the directory
 _READING = frozenset({"opened", "closed_no_write"})
 
 
@@ -54,6 +53,11 @@ class Stamp(NamedTuple):
     written_ns: int
     changed_ns: int
 
+    @property
+    def identity(self) -> tuple[int, int, int]:
+        """What a file keeps under another name. The inode alone may already be another file's."""
+        return self.inode, self.size, self.written_ns
+
 
 class Change(NamedTuple):
     name: str
@@ -61,7 +65,15 @@ class Change(NamedTuple):
     stamp: Stamp
 
 
+class Sight(NamedTuple):
+    """Something was seen at this name; `is_new` when the kernel said that it came to be."""
+
+    name: str
+    is_new: bool = False
+
+
 Snapshot = dict[str, Stamp]
+Sights = asyncio.Queue[Sight]
 
 
 class DirectoryUnavailable(EventsError, ServiceError):
@@ -77,6 +89,10 @@ class WatchPath(fields.Fields, frozen=True, kw_only=True):
     directory: str = ""
     path: str = ""
     path_regexp: str = ""
+
+
+_EVERYTHING = Sight("")  # stands for every name of the directory
+_FLEETING = Stamp(0, 0, 0, 0, 0)  # of what was gone before anybody could look
 
 
 @sources.register("file")
@@ -106,47 +122,53 @@ class FileSource:
                 self._known = await asyncio.to_thread(self._scan)
             else:
                 self._known = msgspec.json.decode(kept, type=Snapshot)
-                await self._look_at(publish, {_ALL})
+                await self._look_at(publish, {_EVERYTHING})
             await self._save()
             self._around.ready()
             await self._follow(publish, seen)
 
-    async def _follow(self, publish: Publish, seen: "asyncio.Queue[str]") -> None:
+    async def _follow(self, publish: Publish, seen: Sights) -> None:
         """Look where something was seen. What is known is written down once it has been quiet for a moment."""
         saved = True
         while True:
-            names = await self._names(seen, saved)
-            if names and await self._look_at(publish, names):
+            sights = await self._sights(seen, saved)
+            if sights and await self._look_at(publish, sights):
                 saved = False
             elif not saved:
                 await self._save()
                 saved = True
 
-    async def _names(self, seen: "asyncio.Queue[str]", saved: bool) -> set[str]:
+    async def _sights(self, seen: Sights, saved: bool) -> set[Sight]:
         if self._polling:
             await self._around.clock.sleep(_POLL_S)
-            return {_ALL}
+            return {_EVERYTHING}
         return await _next(seen, patience_s=None if saved else _SAVE_AFTER_S)
 
-    async def _look_at(self, publish: Publish, names: set[str]) -> bool:
-        if _ALL in names:
+    async def _look_at(self, publish: Publish, sights: set[Sight]) -> bool:
+        """Publish what changed where something was seen. True when anything had changed."""
+        names = {sight.name for sight in sights}
+        if _EVERYTHING in sights:
             now = await asyncio.to_thread(self._scan)
-            return await self._report(publish, now, self._known.keys() | now.keys())
-        now = await asyncio.to_thread(self._look, names)
-        return await self._report(publish, now, names)
-
-    async def _report(self, publish: Publish, now: Snapshot, names: Collection[str]) -> bool:
-        """Publish what changed of these names, then know it. True when anything had changed."""
+            names |= self._known.keys() | now.keys()
+        else:
+            now = await asyncio.to_thread(self._look, names)
         changes = difference(self._known, now, names)
+        changes += self._fleeting({sight.name for sight in sights if sight.is_new} - now.keys())
+        await self._report(publish, changes)
+        for name in names:
+            self._known.pop(name, None)
+        self._known.update(now)
+        return bool(changes)
+
+    def _fleeting(self, gone: Collection[str]) -> list[Change]:
+        """Files that came and went before they could be looked at."""
+        names = [name for name in sorted(gone) if name not in self._known and self._is_wanted(name)]
+        return [Change(name, op, _FLEETING) for name in names for op in (Op.CREATE, Op.REMOVE)]
+
+    async def _report(self, publish: Publish, changes: Sequence[Change]) -> None:
         events = [self._event(change) for change in changes if change.op in self._ops]
         if events:
             await publish_until_durable(publish, events, self._around.clock)
-        for name in names:
-            if name in now:
-                self._known[name] = now[name]
-            else:
-                self._known.pop(name, None)
-        return bool(changes)
 
     def _event(self, change: Change) -> NewEvent:
         payload = {
@@ -154,8 +176,9 @@ class FileSource:
             "op": int(change.op),
             "metadata": self._metadata,
         }
-        key = orjson.dumps([change.name, change.op.name, *change.stamp])
-        return NewEvent(data=orjson.dumps(payload), dedup=key.decode())
+        key = orjson.dumps([change.name, change.op.name, *change.stamp]).decode()
+        dedup = "" if change.stamp is _FLEETING else key
+        return NewEvent(data=orjson.dumps(payload), dedup=dedup)
 
     async def _save(self) -> None:
         await self._around.state.save(self._around.place, msgspec.json.encode(self._known))
@@ -177,15 +200,15 @@ class FileSource:
         return found
 
     @contextmanager
-    def _watched(self) -> Iterator["asyncio.Queue[str]"]:
-        """A queue of the names at which the kernel saw something."""
-        seen: asyncio.Queue[str] = asyncio.Queue()
+    def _watched(self) -> Iterator[Sights]:
+        """A queue of what the kernel saw."""
+        seen: Sights = asyncio.Queue()
         if self._polling:
             yield seen
             return
         loop = asyncio.get_running_loop()
         stop = _watch(
-            self._directory, lambda name: loop.call_soon_threadsafe(seen.put_nowait, name)
+            self._directory, lambda sight: loop.call_soon_threadsafe(seen.put_nowait, sight)
         )
         try:
             yield seen
@@ -193,8 +216,8 @@ class FileSource:
             stop()
 
 
-def _watch(directory: str, tell: Callable[[str], object]) -> Callable[[], None]:
-    """Have the kernel's notifications of this directory told by name; returns what ends that."""
+def _watch(directory: str, tell: Callable[[Sight], object]) -> Callable[[], None]:
+    """Have the kernel's notifications of this directory told; returns what ends that."""
     from watchdog.events import FileSystemEvent, FileSystemEventHandler
     from watchdog.observers import Observer
 
@@ -206,9 +229,9 @@ def _watch(directory: str, tell: Callable[[str], object]) -> Callable[[], None]:
                 return
             for path in {os.fsdecode(event.src_path), os.fsdecode(event.dest_path)}:
                 if os.path.dirname(path) == folder:
-                    tell(os.path.basename(path))
+                    tell(Sight(os.path.basename(path), event.event_type == "created"))
                 elif path == folder and event.event_type == "deleted":
-                    tell(_ALL)
+                    tell(_EVERYTHING)
 
     observer = Observer()
     try:
@@ -231,25 +254,25 @@ def _unavailable(directory: str, error: OSError) -> DirectoryUnavailable:
 def difference(before: Snapshot, now: Snapshot, names: Collection[str]) -> list[Change]:
     """What happened to these names between two looks. Pure.
 
-    A new file that has content was created and written; a name that went while its inode came up under another was
+    A new file that has content was created and written; a name that went while its file came up under another was
     renamed.
     """
-    arrived = {now[name].inode for name in names if name in now and name not in before}
-    left = {before[name].inode for name in names if name in before and name not in now}
+    arrived = {now[name].identity for name in names if name in now and name not in before}
+    left = {before[name].identity for name in names if name in before and name not in now}
     changes: list[Change] = []
     for name in sorted(names):
         old, new = before.get(name), now.get(name)
         if new is not None:
             changes += [Change(name, op, new) for op in _ops(old, new, left)]
         elif old is not None:
-            changes.append(Change(name, Op.RENAME if old.inode in arrived else Op.REMOVE, old))
+            changes.append(Change(name, Op.RENAME if old.identity in arrived else Op.REMOVE, old))
     return changes
 
 
-def _ops(old: Stamp | None, new: Stamp, left: Collection[int]) -> Iterator[Op]:
+def _ops(old: Stamp | None, new: Stamp, left: Collection[tuple[int, int, int]]) -> Iterator[Op]:
     if old is None or old.inode != new.inode:
         yield Op.CREATE
-        if new.size and new.inode not in left:
+        if new.size and new.identity not in left:
             yield Op.WRITE
         return
     if (old.size, old.written_ns) != (new.size, new.written_ns):
@@ -310,12 +333,12 @@ def _stamp(status: os.stat_result) -> Stamp:
     )
 
 
-async def _next(seen: "asyncio.Queue[str]", patience_s: float | None) -> set[str]:
-    """All names seen by now, at least one; none when nothing was seen in time."""
-    names: set[str] = set()
+async def _next(seen: Sights, patience_s: float | None) -> set[Sight]:
+    """All that was seen by now, at least one; nothing when nothing was seen in time."""
+    sights: set[Sight] = set()
     with suppress(TimeoutError):
         async with asyncio.timeout(patience_s):
-            names.add(await seen.get())
+            sights.add(await seen.get())
     while not seen.empty():
-        names.add(seen.get_nowait())
-    return names
+        sights.add(seen.get_nowait())
+    return sights
