@@ -22,7 +22,7 @@ from controller.dag.advance import advance
 from controller.dag.begin import begin
 from controller.dag.library import Library
 from controller.model import Definition, HistoryRow, Json, RunRow, cron_key
-from controller.submission import CRON
+from controller.submission import CRON, template_label
 from controller.templates import TemplateShelf
 
 REMEMBERED_BYTES = 4_000_000
@@ -151,6 +151,8 @@ class Nursery:
     def _named(self, manifest: Json, firing: str, attempt: int) -> Json:
         metadata = dict(manifest.get("metadata") or {})
         metadata["namespace"] = metadata.get("namespace") or "default"
+        if label := template_label(manifest.get("spec")):
+            metadata["labels"] = {**(metadata.get("labels") or {}), **label}
         if not metadata.get("name"):
             if not metadata.get("generateName"):
                 raise _nameless()

@@ -53,7 +53,7 @@ def new_row(live: Any, firing: str) -> RunRow:
         live=made.live,
         firing=firing or None,
         cron=live.cron,
-        labels=live.definition.metadata.get("labels") or {},
+        labels={**(live.definition.metadata.get("labels") or {}), **live.run.labels},
         manifest=msgspec.json.encode(live.definition),
         status=made.status,
         created_at=live.created_at.timestamp(),

@@ -143,6 +143,7 @@ def _live(live: LiveRun, state: Json) -> Json:
         phase=run.phase or "Pending",
         status=state,
         version=live.n,
+        given={"labels": run.labels, "annotations": run.annotations},
     )
     return views.with_switches(found, suspended=run.suspended, shutdown=run.shutdown)
 
@@ -154,6 +155,7 @@ def _row_workflow(row: RunRow) -> Json:
         created_at=born_at(row),
         phase=row.phase,
         status=msgspec.json.decode(row.status),
+        given={"labels": row.labels},
     )
 
 

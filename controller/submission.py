@@ -167,19 +167,22 @@ def kind_of(text: str) -> Kind:
     return _FROM[text.lower()]  # type: ignore[return-value]
 
 
+def template_label(spec: Any) -> dict[str, str]:
+    """The label that says which template a workflow refers to; empty when it refers to none."""
+    reference = spec.get("workflowTemplateRef") if isinstance(spec, dict) else None
+    if not isinstance(reference, dict) or not isinstance(reference.get("name"), str):
+        return {}
+    kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
+    return {_TEMPLATE_LABELS[kind]: reference["name"]}
+
+
 def from_template(kind: Kind, namespace: str, name: str) -> Json:
     """A workflow that refers to the template and takes its name from it."""
     reference: Json = {"name": name}
     if kind == "ClusterWorkflowTemplate":
         reference["clusterScope"] = True
-    return _workflow(
-        {
-            "generateName": f"{name}-",
-            "namespace": namespace,
-            "labels": {_TEMPLATE_LABELS[kind]: name},
-        },
-        {"workflowTemplateRef": reference},
-    )
+    metadata = {"generateName": f"{name}-", "namespace": namespace}
+    return _workflow(metadata, {"workflowTemplateRef": reference})
 
 
 def from_cron(cron: Mapping[str, Any], scheduled: str, name: str = "") -> Json:

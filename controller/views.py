@@ -14,16 +14,22 @@ def workflow(
     phase: str,
     status: Json,
     version: int = 0,
+    given: Mapping[str, Json] = {},
 ) -> Json:
-    """The whole object. `version` (steps taken so far) becomes `resourceVersion`."""
+    """The whole object. `version` (steps taken so far) becomes `resourceVersion`.
+
+    `given` holds the `labels` and `annotations` that the workflow gave itself by `workflowMetadata`.
+    """
     made = definition.metadata
     metadata: Json = {
         **made,
         "uid": uid,
         "creationTimestamp": rfc3339(created_at),
         "resourceVersion": str(version),
-        "labels": labels_of(made.get("labels") or {}, phase),
+        "labels": labels_of({**(made.get("labels") or {}), **given.get("labels", {})}, phase),
     }
+    if given.get("annotations"):
+        metadata["annotations"] = {**(made.get("annotations") or {}), **given["annotations"]}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",

@@ -261,3 +261,13 @@ async def test_a_template_is_frozen_into_the_run_that_refers_to_it(world: World)
     assert world.executor.started[0].template["container"]["args"] == ["high"]
     with pytest.raises(InvalidManifest, match="not found"):
         await world.controller.create(workflow() | {"spec": {"workflowTemplateRef": {"name": "t"}}})
+
+
+async def test_labels_a_workflow_gives_itself_are_seen_and_selected(world: World) -> None:
+    made = await world.controller.create(
+        workflow(metadata={"name": "w"}, workflowMetadata={"labels": {"team": "x"}})
+    )
+    assert (await world.end_of(made))["metadata"]["labels"]["team"] == "x"
+    page = await world.controller.list(query(label_selector="team=x"))
+    assert [item["metadata"]["name"] for item in page.items] == ["w"]
+    assert page.items[0]["metadata"]["labels"]["team"] == "x"
