@@ -76,8 +76,7 @@ class _Demo:
         client = Client(engine.server, engine.token)
         tour = Tour(client, f"http://127.0.0.1:{self.hook_port}", self.landing)
         try:
-            await asyncio.to_thread(tour.run)
-            self.failed = not tour.went_well
+            self.failed = not await asyncio.to_thread(tour.run)
         except (click.ClickException, TimeoutError) as error:
             click.echo(f"{click.style('the tour ended early', fg='red')}: {error}", err=True)
         if self.stays:

@@ -19,26 +19,18 @@ Json = dict[str, Any]
 
 
 class Tour:
-    """Sends events to a running engine and shows what comes of them; `went_well` says whether all was as expected."""
+    """Sends events to a running engine and shows what comes of them."""
 
     def __init__(self, client: Client, hooks: str, landing: Path) -> None:
         self.client, self.hooks, self.landing = client, hooks, landing
         self.expected = 0
 
-    def run(self) -> None:
-        click.echo(
-            f"Bireme is up at {self.client.server}: events in, workflows out, one process, SQLite."
-        )
+    def run(self) -> bool:
+        """Go round. True when every event that should start a workflow did, no other did, and all succeeded."""
+        click.echo(f"Bireme is up at {self.client.server}: events in, workflows out, one process.")
         for part in (self._github, self._upload, self._nightly, self._stream):
             part()
-        self._summary()
-
-    @property
-    def went_well(self) -> bool:
-        """Every event that should start a workflow started one, no other did, and all succeeded."""
-        found = listing.find(self.client)
-        phases = [watch.phase_of(item) for item in found]
-        return len(found) == self.expected and set(phases) == {"Succeeded"}
+        return self._summary()
 
     def _github(self) -> None:
         _heading(
@@ -107,14 +99,15 @@ class Tour:
         deadline = time.monotonic() + PATIENCE_S
         while not (new := self._names(prefix) - before):
             if time.monotonic() > deadline:
+                self._why()
                 raise TimeoutError(f"no workflow {prefix}… within {PATIENCE_S:.0f} s")
             time.sleep(0.05)
-        watch.follow(self.client, new.pop(), whole=True)
+        watch.follow(self.client, new.pop(), draw=watch.whole())
 
     def _names(self, prefix: str) -> set[str]:
         return {item["metadata"]["name"] for item in listing.find(self.client, prefix=prefix)}
 
-    def _summary(self) -> None:
+    def _summary(self) -> bool:
         click.echo(click.style("\nSummary", bold=True))
         events = self.client.get("/api/v1/bireme/events", limit=1000)["items"]
         decisions = self.client.get("/api/v1/bireme/decisions", limit=1000)["items"]
@@ -125,6 +118,7 @@ class Tour:
             f"  {len(events)} events accepted, {len(decisions)} decisions ({fired} fired),"
             f" {len(found)} workflows, {succeeded} succeeded"
         )
+        return len(found) == succeeded == self.expected
 
 
 def _heading(title: str, text: str) -> None:

@@ -1,6 +1,7 @@
 """Manifests from files for commands: parsed here, so that complaints name file and line before anything is sent."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,33 @@ from bireme.kit.errors import InvalidManifest, Problem
 from server.objects import check
 from server.objects.directory import walk
 
-_LARGEST_BYTES = 64 * 2**20
+
+def texts(path: str) -> Iterator[tuple[str, str]]:
+    """(text, name) of a file, of every manifest file below a directory, or of standard input (`-`)."""
+    if path == "-":
+        yield sys.stdin.read(), "standard input"
+        return
+    place = Path(path)
+    for file in walk(place) if place.is_dir() else [place]:
+        try:
+            yield file.read_text("utf-8"), str(file)
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.ClickException(f"{file} cannot be read: {error}") from error
 
 
 def read(path: str, namespace: str = "default") -> list[check.Checked]:
-    """The manifests of a file, of all files below a directory, or of standard input (`-`). Exits with complaints."""
-    try:
-        if path == "-":
-            return check.text(sys.stdin.read(), "standard input", namespace)
-        found: list[check.Checked] = []
-        for file in walk(Path(path)) if Path(path).is_dir() else [Path(path)]:
-            found += check.file(file, _LARGEST_BYTES, namespace)
-        return found
-    except InvalidManifest as error:
-        complain(error.problems)
+    """The manifests of a file, a directory or standard input (`-`). Exits with the complaints about all of them."""
+    found: list[check.Checked] = []
+    problems: list[Problem] = []
+    for text, name in texts(path):
+        try:
+            found += check.text(text, name, namespace)
+        except InvalidManifest as error:
+            problems += error.problems
+    if problems:
+        complain(problems)
         sys.exit(1)
+    return found
 
 
 def workflows(path: str) -> list[dict[str, Any]]:

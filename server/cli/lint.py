@@ -1,20 +1,21 @@
 """`bireme lint`."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
-from bireme.kit.errors import Problem
+from bireme.kit.errors import InvalidManifest, Problem
 from server.cli import files, output
+from server.objects import check
+from server.objects.check import Checked
 
 
 @click.command("lint", short_help="Check manifests without running anything.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True))
 @click.option("-o", "--output", "form", type=click.Choice(["pretty", "simple", "json", "yaml"]))
-@click.option(
-    "--strict-argo", is_flag=True, help="Also name every field Argo itself would not accept."
-)
-def lint(paths: tuple[str, ...], form: str | None, strict_argo: bool) -> None:
+def lint(paths: tuple[str, ...], form: str | None) -> None:
     """Check manifests: syntax, fields, references between files. Needs no engine; exits with 1 when something is wrong.
 
     \b
@@ -22,8 +23,7 @@ def lint(paths: tuple[str, ...], form: str | None, strict_argo: bool) -> None:
       bireme lint examples/
       bireme lint -o simple my-workflow.yaml
     """
-    problems, count = check(paths)
-    errors = [problem for problem in problems if problem.severity == "error"]
+    problems, count = problems_of(paths)
     if form in ("json", "yaml"):
         import msgspec
 
@@ -34,13 +34,25 @@ def lint(paths: tuple[str, ...], form: str | None, strict_argo: bool) -> None:
     else:
         files.complain(problems)
         if not problems:
-            click.echo(f"✔ no linting errors found in {count} object{'' if count == 1 else 's'}!")
-    sys.exit(1 if errors else 0)
+            click.echo(f"✔ no linting errors found! ({count} object{'' if count == 1 else 's'})")
+    sys.exit(1 if any(problem.severity == "error" for problem in problems) else 0)
 
 
-def check(paths: tuple[str, ...]) -> tuple[list[Problem], int]:
+def problems_of(paths: tuple[str, ...]) -> tuple[list[Problem], int]:
     """The problems of all files taken together, and how many objects were looked at."""
-    from bireme.manifests import lint as rules
+    problems: list[Problem] = []
+    checked: list[Checked] = []
+    for text, name in (entry for path in paths for entry in files.texts(path)):
+        try:
+            checked += check.text(text, name)
+        except InvalidManifest as error:
+            problems += error.problems
+    templates = {one.key: one.manifest for one in checked}
 
-    texts = [entry for path in paths for entry in files.texts(path)]
-    return rules.lint(texts)
+    def template(kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
+        return templates.get((kind, namespace, name))
+
+    for one in checked:
+        if one.kind:
+            problems += check.problems_in(one, template)
+    return problems, len(checked)

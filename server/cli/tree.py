@@ -143,12 +143,28 @@ def _children(nodes: Mapping[str, Json], node: Json) -> list[Json]:
             if n.get("boundaryID") == node["id"] and n.get("type") not in _TRANSPARENT
         ]
         inner = _beneath(nodes, members)
-        return sorted((n for n in members if n["id"] not in inner), key=_order)
+        depths = _depths(nodes, node)
+        shown = [n for n in members if n["id"] not in inner]
+        return sorted(
+            shown, key=lambda n: (n.get("startedAt") or "~", depths.get(n["id"], 0), *_order(n))
+        )
     if kind in ("Retry", "TaskGroup", "StepGroup"):
         found = [nodes[c] for c in node.get("children") or () if c in nodes]
         own = [n for n in found if n["name"].startswith(node["name"] + "(")]
         return sorted(own, key=_order)
     return []
+
+
+def _depths(nodes: Mapping[str, Json], node: Json) -> dict[str, int]:
+    """How many edges lead from a group to each node in it: times have whole seconds, edges know the order better."""
+    depths: dict[str, int] = {}
+    level = list(node.get("children") or ())
+    while level:
+        fresh = [c for c in dict.fromkeys(level) if c in nodes and c not in depths]
+        depth = max(depths.values(), default=0) + 1
+        depths.update(dict.fromkeys(fresh, depth))
+        level = [c for n in fresh for c in nodes[n].get("children") or ()]
+    return depths
 
 
 def _beneath(nodes: Mapping[str, Json], members: Sequence[Json]) -> set[str]:

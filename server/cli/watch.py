@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
@@ -70,19 +70,14 @@ def until_over(client: Client, name: str) -> dict[str, Any]:
     raise Failed("the engine ended the watch; ask again with 'bireme get'")
 
 
-def follow(client: Client, name: str, *, whole: bool = False) -> dict[str, Any]:
-    """Draw the tree again at each change in a terminal; in a pipe print one line per step that changes.
-
-    With `whole`, a pipe gets the finished tree too.
-    """
-    draw = drawer()
+def follow(client: Client, name: str, draw: "Drawing | None" = None) -> dict[str, Any]:
+    """Show the workflow at each change until it has ended; the workflow as it ended."""
+    draw = draw or drawer()
     for found in changes(client, name):
         draw.show(found)
         if phase_of(found) in FINAL:
             break
     draw.close(found)
-    if whole and isinstance(draw, Lines):
-        get.show(found)
     return found
 
 
@@ -90,40 +85,50 @@ def phase_of(workflow: dict[str, Any]) -> str:
     return str((workflow.get("status") or {}).get("phase") or "Pending")
 
 
-class Lines:
-    """One line per change of a step: `✔ checkout Succeeded`. For pipes and logs."""
+class Drawing(Protocol):
+    """How a workflow is shown while it runs."""
 
-    def __init__(self) -> None:
+    def show(self, workflow: dict[str, Any]) -> None: ...
+    def close(self, workflow: dict[str, Any]) -> None: ...
+
+
+class Lines:
+    """One line per change of a step: `✔ checkout Succeeded`. For pipes and logs, or standard error."""
+
+    def __init__(self, *, to_error: bool = False) -> None:
+        self._to_error = to_error
         self._seen: dict[str, str] = {}
 
     def show(self, workflow: dict[str, Any]) -> None:
         nodes = (workflow.get("status") or {}).get("nodes") or {}
-        for node in nodes.values():
+        for node in sorted(nodes.values(), key=_leaves_first):
             phase = node.get("phase") or "Pending"
-            if (
-                node.get("type") in ("StepGroup", "TaskGroup")
-                or self._seen.get(node["id"]) == phase
-            ):
-                continue
-            self._seen[node["id"]] = phase
-            icon = tree.ICONS.get(phase, ("?", ""))[0]
-            message = f": {node['message']}" if node.get("message") else ""
-            click.echo(f"{icon} {node['name']} {phase}{message}", err=self.to_error)
-
-    to_error = False
+            if phase != "Pending" and self._seen.get(node["id"]) != phase:
+                self._seen[node["id"]] = phase
+                icon = tree.ICONS.get(phase, ("?", ""))[0]
+                message = f": {node['message']}" if node.get("message") else ""
+                click.echo(f"{icon} {node['name']} {phase}{message}", err=self._to_error)
 
     def close(self, workflow: dict[str, Any]) -> None:
-        click.echo(f"{workflow['metadata']['name']} {phase_of(workflow)}", err=self.to_error)
+        click.echo(f"{workflow['metadata']['name']} {phase_of(workflow)}", err=self._to_error)
 
 
-class LinesOnError(Lines):
-    """The same on standard error, when standard output is for the result alone."""
-
-    to_error = True
+def _leaves_first(node: dict[str, Any]) -> bool:
+    return node.get("type") in ("Steps", "DAG", "Retry", "StepGroup", "TaskGroup")
 
 
-class _Terminal:
-    """The whole tree, drawn in place."""
+class Whole:
+    """The finished tree only."""
+
+    def show(self, workflow: dict[str, Any]) -> None:
+        """Nothing until it has ended."""
+
+    def close(self, workflow: dict[str, Any]) -> None:
+        get.show(workflow)
+
+
+class Terminal:
+    """The whole tree, drawn in place; it stays when the workflow has ended."""
 
     def __init__(self) -> None:
         from rich.live import Live
@@ -142,8 +147,13 @@ class _Terminal:
         get.show(workflow)
 
 
-def drawer(*, result_only: bool = False, lines: bool = False) -> "Lines | _Terminal":
+def drawer(*, result_only: bool = False, lines: bool = False) -> Drawing:
     """What suits this process: the tree in a terminal, lines in a pipe, lines on standard error beside a result."""
     if result_only:
-        return LinesOnError()
-    return _Terminal() if sys.stdout.isatty() and not lines else Lines()
+        return Lines(to_error=True)
+    return Terminal() if sys.stdout.isatty() and not lines else Lines()
+
+
+def whole() -> Drawing:
+    """The tree while it grows in a terminal, the finished tree in a pipe."""
+    return Terminal() if sys.stdout.isatty() else Whole()

@@ -10,7 +10,6 @@ import msgspec
 
 from bireme.kit.errors import BiremeError, InvalidManifest, Problem
 from bireme.manifests import decode, yaml
-from bireme.manifests.manifest import Manifest
 from server.objects.model import CLUSTER_SCOPED, Key, content_of
 
 Templates = Callable[[str, str, str], Mapping[str, Any] | None]
@@ -108,31 +107,20 @@ def value(manifest: Mapping[str, Any], namespace: str = "default", kind: str = "
 
 def validate(checked: Checked, templates: Templates) -> None:
     """Beyond the types: references, cycles, expressions. Raises InvalidManifest with every error."""
-    if checked.kind not in _VALIDATED:
+    if checked.kind not in decode.KINDS:
         return
-    manifest = decode.decode(checked.manifest)
-    problems = problems_in(manifest, templates)
-    errors = [checked.placed(problem) for problem in problems if problem.severity == "error"]
+    problems = problems_in(checked, templates)
+    errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise InvalidManifest(errors)
 
 
-def problems_in(manifest: Manifest[Any], templates: Templates) -> list[Problem]:
-    """What is wrong with a decoded manifest, warnings too."""
+def problems_in(checked: Checked, templates: Templates) -> list[Problem]:
+    """What is wrong with a manifest that decodes, by file and line; warnings too."""
     from bireme.manifests import validate as rules
 
-    if manifest.kind == "CronWorkflow":
-        return rules.validate_cron(manifest, templates)
-    if manifest.kind == "EventSource":
-        return rules.validate_event_source(manifest)
-    if manifest.kind == "Sensor":
-        return rules.validate_sensor(manifest)
-    if manifest.kind == "EventBus":
-        return rules.validate_event_bus(manifest)
-    return rules.validate_workflow(manifest, templates, mode="lint")
-
-
-_VALIDATED = frozenset(decode.KINDS) - {"WorkflowEventBinding"}
+    found = rules.validate(decode.decode(checked.manifest), templates, "lint")
+    return [checked.placed(problem) for problem in found]
 
 
 def _checked(value: Any, document: yaml.Document | None, namespace: str) -> Checked:
