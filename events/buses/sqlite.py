@@ -45,7 +45,8 @@ class SqliteBus:
     """Durable on return of `publish`; whoever publishes at the same time shares one unit of work and its commit.
 
     `pipeline` gets the really new events inside the same transaction. When it raises, nobody else suffers: the
-    publications of that unit are tried again one by one, and only the one at fault gets the error.
+    publications of that unit are tried again one by one, and only the one at fault gets the error. `pass_over` is run
+    before retention looks at the cursors: it moves those of consumers that have nothing left to see.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class SqliteBus:
         clock: Clock,
         pipeline: Pipeline | None = None,
         retention: Retention | None = None,
+        pass_over: Callable[[Transaction], None] | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._pipeline = pipeline
         self._retention = retention or Retention()
+        self._pass_over = pass_over
         # A deque, because both threads use it: publishers append on the loop, the writer thread takes from the left.
         self._waiting: deque[_Publication] = deque()
         self._flush_is_queued = False
@@ -153,6 +156,8 @@ class SqliteBus:
         oldest = (now - self._retention.age).timestamp()
         forget = (now - self._retention.dedup).timestamp()
         await self._database.write(lambda tx: store.trim_keys(tx, forget))
+        if self._pass_over is not None:
+            await self._database.write(self._pass_over)
         removed, last = 0, -1
         while last != 0:
             last = await self._database.write(

@@ -162,6 +162,16 @@ async def test_retention_waits_for_the_slowest_cursor(database: Database) -> Non
     assert await bus.retain() == 5
 
 
+async def test_consumers_with_nothing_to_see_are_passed_over(database: Database) -> None:
+    def pass_over(tx: Transaction) -> None:
+        store.move_cursor(tx, "idle", store.newest(tx))
+
+    bus = SqliteBus(database, FixedClock(), retention=Retention(count=1), pass_over=pass_over)
+    await database.write(lambda tx: store.move_cursor(tx, "idle", 0))
+    await bus.publish([event(str(n)) for n in range(10)])
+    assert await bus.retain() == 9
+
+
 async def test_places_are_never_given_twice_even_when_everything_is_old(database: Database) -> None:
     clock = FixedClock()
     bus = SqliteBus(database, clock, retention=Retention(age=timedelta(0), count=0))

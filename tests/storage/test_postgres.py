@@ -1,5 +1,7 @@
 """What only a server can do: go away and come back."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -32,3 +34,13 @@ async def test_a_server_that_comes_back_is_used_again(postgres: Any) -> None:
 async def test_a_server_that_is_away_is_said_so() -> None:
     with pytest.raises(StorageUnavailable, match="PostgreSQL"):
         await open_database("postgresql://nobody@127.0.0.1:1/none")
+
+
+def test_without_the_driver_the_extra_is_named() -> None:
+    script = (
+        "import asyncio, sys; sys.modules['asyncpg'] = None\n"
+        "from bireme.storage.open import open_database\n"
+        "asyncio.run(open_database('postgresql://x'))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert b"a PostgreSQL database needs the extra 'postgres'" in ended.stderr
