@@ -18,7 +18,7 @@ _MANY: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition over received dependencies; `names` are those it mentions, in order; `text` is how it was understood."""
+    """A condition over received dependencies: `names` are those it mentions, `text` is how it was understood."""
 
     text: str
     names: tuple[str, ...]

@@ -1,7 +1,7 @@
 """When a cron schedule is due, as robfig/cron (Argo's library) answers.
 
-The field matcher is our own: croniter agreed with robfig on three quarters of the recorded answers only (it fires at the
-end of a clock change where robfig skips the time, and takes weekday 7, `L`, `#`, reversed ranges and six fields).
+The field matcher is our own: croniter agreed with robfig on three quarters of the recorded answers only (it fires at
+the end of a clock change where robfig skips the time, and takes weekday 7, `L`, `#`, reversed ranges, six fields).
 """
 
 from collections.abc import Iterator
@@ -75,9 +75,10 @@ def _interval(text: str) -> timedelta:
     return timedelta(seconds=max(length // 1_000_000_000, 1))
 
 
-def validate(spec: str) -> None:
-    """Raises LangError when the text is no schedule."""
+def validate(spec: str, timezone: str | None = None) -> None:
+    """Raises LangError when the text is no schedule or the zone is unknown."""
     parse(spec)
+    zone_named(timezone or "")
 
 
 def with_timezone(schedule: str, timezone: str) -> str:

@@ -235,7 +235,7 @@ def _compare_text(text: str, op: str, wanted: str) -> bool:
 def _ordered(value: Any, op: str, wanted: Any, comparable: bool = True) -> bool:
     if not comparable:
         return op == "!=" or (op == (">=" if value else "<="))
-    results = {
+    results: dict[str, bool] = {
         "=": value == wanted,
         "!=": value != wanted,
         "<": value < wanted,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from bireme.lang.errors import LangError
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_TO_BRACKET = re.compile(r'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"?)*+', re.DOTALL)
 _NUMBER = re.compile(r"[^\x00-\x20,\]}]+")
 _LITERAL = re.compile("[a-z]+")
 _VALUE_START = re.compile(r'["{\[ntfiIN+\-0-9]')
@@ -42,14 +42,11 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
 
 def _container_end(text: str, at: int) -> int:
     depth = 0
-    for match in _BRACKET.finditer(text, at):
-        bracket = match[0]
-        if bracket in ("{", "["):
-            depth += 1
-        elif bracket in ("}", "]"):
-            depth -= 1
-            if depth == 0:
-                return match.end()
+    while (match := _TO_BRACKET.match(text, at)) and match.end() < len(text):
+        at = match.end() + 1
+        depth += 1 if text[at - 1] in "{[" else -1
+        if depth == 0:
+            return at
     return len(text)
 
 

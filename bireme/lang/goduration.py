@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 from bireme.lang.errors import LangError
@@ -94,7 +95,7 @@ _STEPS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)
 def humanize(length: timedelta) -> str:
     """For people: the two largest units that apply (`1 hour 30 minutes`)."""
     seconds = int(length.total_seconds())
-    for (unit, size), (lower, lower_size) in zip(_STEPS, _STEPS[1:], strict=False):
+    for (unit, size), (lower, lower_size) in pairwise(_STEPS):
         if seconds >= size:
             return f"{_count(seconds // size, unit)} {_count(seconds % size // lower_size, lower)}"
     return _count(seconds, "second")

@@ -20,7 +20,7 @@ def _compiled(text: str) -> Any:
         return Template(
             text, name="t", functions=sprig.for_templates(), budget=ExecutionBudget.strict()
         )
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a foreign engine: whatever it raises is the text's fault
         raise LangError(str(error)) from None
 
 
@@ -33,5 +33,5 @@ def render(text: str, data: Any) -> str:
         return str(template.render(data))
     except LangError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a foreign engine: whatever it raises is the text's fault
         raise LangError(str(error)) from None

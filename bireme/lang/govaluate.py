@@ -12,6 +12,7 @@ from typing import Any
 from bireme.lang import govaluate_words as words
 from bireme.lang import regex
 from bireme.lang.errors import LangError
+from bireme.lang.expr import values
 from bireme.lang.govaluate_words import Word
 
 Env = Mapping[str, Any]
@@ -196,7 +197,7 @@ def _matching(symbol: str, wanted: bool) -> Pair:
     def apply(left: Any, right: Any) -> Any:
         for value in (left, right):
             if type(value) is not str:
-                raise _misfit(value, "comparator", symbol, "string")
+                raise _misfit(value, "comparator", symbol, "number")
         try:
             return regex.search(right, left) is wanted
         except LangError as error:
@@ -207,7 +208,7 @@ def _matching(symbol: str, wanted: bool) -> Pair:
 
 def _within(left: Any, right: Any) -> Any:
     if type(right) is not list:
-        raise _misfit(right, "comparator", "in", "array")
+        raise _misfit(right, "comparator", "in", "number")
     return any(_equal(left, value) for value in right)
 
 
@@ -260,33 +261,11 @@ _OPERATIONS: dict[str, Pair] = {
 
 
 def _misfit(value: Any, role: str, symbol: str, noun: str) -> LangError:
-    article = "an" if noun == "array" else "a"
     return LangError(
-        f"Value '{show(value)}' cannot be used with the {role} '{symbol}', it is not {article} {noun}"
+        f"Value '{show(value)}' cannot be used with the {role} '{symbol}', it is not a {noun}"
     )
 
 
 def show(value: Any) -> str:
     """A value as Go prints it with %v."""
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return _number(value)
-    if isinstance(value, list):
-        return f"[{' '.join(map(show, value))}]"
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{show(value[key])}' for key in sorted(value))}]"
-    return str(value)
-
-
-def _number(value: float) -> str:
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if math.isnan(value):
-        return "NaN"
-    if value and not 1e-4 <= abs(value) < 1e21:
-        return repr(value)
-    text = repr(value)
-    return f"{value:.0f}" if "e" in text or text.endswith(".0") else text
+    return values.text(value)

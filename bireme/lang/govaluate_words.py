@@ -1,4 +1,4 @@
-"""The words of govaluate, the language of `when` and of the filter `exprs`: text to tokens, with that library's own complaints. Pure."""
+"""The words of govaluate, the language of `when` and of the filter `exprs`: text to tokens, with its own complaints."""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bireme.lang.errors import LangError
+from bireme.lang.expr import values
 
 PREFIXES = frozenset({"-", "!", "~"})
 MODIFIERS = frozenset({"+", "-", "&", "|", "^", ">>", "<<", "*", "/", "%", "**"})
@@ -61,7 +62,7 @@ class Word:
 def split(text: str) -> list[Word]:
     """The words of an expression, in an order that can make sense. Raises LangError."""
     words: list[Word] = []
-    last = Word("UNKNOWN", "")
+    last = Word("UNKNOWN", None)
     depth = 0
     for word in _words(text):
         _check(last, word)
@@ -81,7 +82,8 @@ def _check(last: Word, word: Word) -> None:
     if last.kind == "VARIABLE" and word.kind == "CLAUSE":
         raise LangError(f"Undefined function {last.value}")
     raise LangError(
-        f"Cannot transition token types from {last.kind} [{last.value}] to {word.kind} [{word.value}]"
+        f"Cannot transition token types from {last.kind} [{values.text(last.value)}]"
+        f" to {word.kind} [{values.text(word.value)}]"
     )
 
 

@@ -1,41 +1,66 @@
-"""Go's regular expressions (RE2 syntax) on Python's engine, with sizes capped because Python's engine may backtrack."""
+"""Go's regular expressions (RE2 syntax). Never takes for ever: patterns on which Python's engine may backtrack without
+end are run by the linear-time engine that comes with the template library.
+"""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
 from bireme.lang.errors import LangError
 
+Search = Callable[[str], bool]
 MAX_PATTERN: Final = 1_000
 MAX_TEXT: Final = 100_000
+_SHORT: Final = 100
 _CLASSES: Final = {
     "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s",
     "word": r"\w", "xdigit": "0-9a-fA-F", "blank": " \\t", "punct": r"!-/:-@\[-`{-~", "cntrl": r"\x00-\x1f\x7f",
     "print": " -~", "graph": "!-~", "ascii": r"\x00-\x7f",
 }  # fmt: skip
 _POSIX = re.compile(r"\[:(\^?)(\w+):\]")
-_TOKEN = re.compile(
-    r"\\Q(.*?)(?:\\E|$)|\\x\{([0-9a-fA-F]+)\}|\\[zpPCE]|\\.|\(\?[^\W\d]*U", re.DOTALL
-)
-# A group that is repeated and holds a repetition itself: the shape of catastrophic backtracking.
-_NESTED = re.compile(r"\((?:[^()\\]|\\.)*[+*](?:[^()\\]|\\.)*\)(?:[+*]|\{\d+,)")
+_ESCAPE = re.compile(r"\\Q(.*?)(?:\\E|$)|\\x\{([0-9a-fA-F]+)\}|\\.", re.DOTALL)
+_ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]", re.DOTALL)
+_PERL_ONLY = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P=|P>)|[+*?}][+*]")
+_REPEAT = re.compile(r"[+*]|\{\d+,\d*\}")
+# A repeated group that repeats inside: the shape of catastrophic backtracking.
+_NESTED = re.compile(r"(?:[+*]|\{\d+,\d*\})[^(]*\)(?:[+*]|\{\d+,\d*\})")
 
 
 @lru_cache(maxsize=512)
-def compile(pattern: str) -> re.Pattern[str]:
-    """The pattern with RE2's meaning. Raises LangError for what RE2 refuses, or what is too long or too costly."""
+def compile(pattern: str) -> Search:
+    """A function that says whether the pattern is found in a text. Raises LangError for what RE2 refuses."""
     if len(pattern) > MAX_PATTERN:
         raise LangError(f"the regular expression is longer than {MAX_PATTERN} characters")
-    if re.search(r"\(\?(?:[=!]|<[=!]|>|\(|#)|\\[1-9Zb]?(?<=[1-9Z])|[+*?}]\+", pattern):
+    bare = _ATOM.sub("x", re.sub(r"\\Q.*?(?:\\E|$)", "x", pattern))
+    if _PERL_ONLY.search(bare) or re.search(r"(?<!\\)(?:\\\\)*\\[1-9Z]", pattern):
         raise LangError(f"error parsing regexp: invalid or unsupported Perl syntax: `{pattern}`")
-    if _NESTED.search(pattern):
-        raise LangError(
-            f"the regular expression repeats a repeated group, which may take for ever: `{pattern}`"
-        )
+    if r"\p" in pattern.lower() or _NESTED.search(bare):
+        return _linear(pattern)
+    quick = _backtracking(pattern)
+    return quick if len(_REPEAT.findall(bare)) < 3 else _by_length(quick, pattern)
+
+
+def _by_length(quick: Search, pattern: str) -> Search:
+    """Many repetitions in a row cost a power of the length: long texts go to the other engine."""
+    return lambda text: quick(text) if len(text) <= _SHORT else _linear(pattern)(text)
+
+
+def _backtracking(pattern: str) -> Search:
     try:
-        return re.compile(_translate(pattern), re.ASCII)
+        found = re.compile(_translate(pattern), re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise LangError(f"error parsing regexp: {error}: `{pattern}`") from None
+    return lambda text: found.search(text) is not None
+
+
+@lru_cache(maxsize=128)
+def _linear(pattern: str) -> Search:
+    from bireme.lang import sprig
+
+    match = sprig.functions()["mustRegexMatch"]
+    match(pattern, "")
+    return lambda text: bool(match(pattern, text))
 
 
 def _translate(pattern: str) -> str:
@@ -51,19 +76,19 @@ def _translate(pattern: str) -> str:
             raise LangError(f"error parsing regexp: invalid character class range: `{match[0]}`")
         return _CLASSES[match[2]]
 
-    text = _POSIX.sub(posix, _TOKEN.sub(one, pattern))
+    text = _POSIX.sub(posix, _ESCAPE.sub(one, pattern))
     return _final_dollar(text.replace("(?<", "(?P<"))
 
 
 def _final_dollar(pattern: str) -> str:
     """Without (?m), RE2's `$` is the very end, while Python's also stands before a last newline."""
-    if "(?m" in pattern or ("(?s" in pattern and "m" in pattern.split(")")[0]):
+    if re.search(r"\(\?[a-z]*m", pattern):
         return pattern
     return re.sub(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\$", lambda m: m[1] or r"\Z", pattern)
 
 
 def search(pattern: str, text: str) -> bool:
-    """True when the pattern is found anywhere in the text. Raises LangError for a text too long to be searched safely."""
+    """True when the pattern is found anywhere in the text. Raises LangError for a text too long to search safely."""
     if len(text) > MAX_TEXT:
         raise LangError(f"the text to match is longer than {MAX_TEXT} characters")
-    return compile(pattern).search(text) is not None
+    return compile(pattern)(text)

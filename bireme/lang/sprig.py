@@ -72,7 +72,7 @@ def _plain(name: str, function: Function) -> Function:
             found = function(*map(_inward, args))
         except LangError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a foreign engine: whatever it raises is the text's fault
             raise LangError(f"sprig.{name}: {error}") from None
         if isinstance(found, FunctionResult):
             if found.error is not None:

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from bireme.lang import govaluate, govaluate_words
 from bireme.lang.errors import LangError
+from bireme.lang.expr import values
 from bireme.lang.govaluate_words import Word
 
 _HINT = ' (hint: try wrapping the affected expression in quotes ("))'
@@ -26,7 +27,7 @@ def eval_when(text: str) -> bool:
         raise LangError(f"Failed to evaluate 'when' expresion '{text}': {error}") from None
     if isinstance(value, bool):
         return value
-    raise LangError(f"Expected boolean evaluation for '{text}'. Got {govaluate.show(value)}")
+    raise LangError(f"Expected boolean evaluation for '{text}'. Got {values.text(value)}")
 
 
 def _as_text(word: Word) -> Word:

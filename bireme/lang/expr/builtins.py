@@ -164,13 +164,13 @@ def smallest(*args: Any) -> Any:
 
 def mean(*args: Any) -> Any:
     numbers = _numbers("mean", args)
-    return sum(map(float, numbers)) / len(numbers) if numbers else 0
+    return sum(map(float, numbers)) / len(numbers) if numbers else 0.0
 
 
 def median(*args: Any) -> Any:
     numbers = sorted(map(float, _numbers("median", args)))
     if not numbers:
-        return 0
+        return 0.0
     middle = len(numbers) // 2
     return numbers[middle] if len(numbers) % 2 else (numbers[middle - 1] + numbers[middle]) / 2
 

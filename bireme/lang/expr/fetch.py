@@ -82,4 +82,5 @@ def _bound(size: int, bound: Any) -> int:
         bound = int(bound)
     if not is_int(bound):
         raise LangError(f"a slice bound is {go_type(bound)}, not int")
-    return min(max(bound + size if bound < 0 else bound, 0), size)
+    position = int(bound)
+    return min(max(position + size if position < 0 else position, 0), size)

@@ -44,7 +44,7 @@ class Token(NamedTuple):
 
 
 def tokenize(text: str) -> list[Token]:
-    """Every token of `text`, ending with one of kind `end`. Raises LangError at the first character that fits nothing."""
+    """Every token of `text`, then one of kind `end`. Raises LangError at the first character that fits nothing."""
     tokens: list[Token] = []
     at, size = 0, len(text)
     while at < size:

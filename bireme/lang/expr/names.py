@@ -1,7 +1,6 @@
 """Which variables an expression needs before it can be evaluated."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 from bireme.lang.expr import nodes
@@ -61,8 +60,8 @@ def _optional(tree: nodes.Node) -> bool:
 
 
 def _children(value: Any) -> Iterator[nodes.Node]:
-    for field in fields(value):
-        yield from _inside(getattr(value, field.name))
+    for name in value.__struct_fields__:
+        yield from _inside(getattr(value, name))
 
 
 def _inside(value: Any) -> Iterator[nodes.Node]:

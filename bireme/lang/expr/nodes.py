@@ -1,35 +1,32 @@
 """The syntax tree. `at` is where the node starts in the text, for error messages."""
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+
+class Constant(msgspec.Struct, frozen=True):
     """A literal: nil, bool, int, float, text."""
 
     value: Any
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(msgspec.Struct, frozen=True):
     """A variable of the environment, a `let`, or `$env`."""
 
     name: str
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(msgspec.Struct, frozen=True):
     """`#` (the element), `#index`, `#acc` inside a predicate."""
 
     name: str
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(msgspec.Struct, frozen=True):
     """`not x`, `-x`, `+x`."""
 
     op: str
@@ -37,8 +34,7 @@ class Unary:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(msgspec.Struct, frozen=True):
     """Two operands and what joins them."""
 
     op: str
@@ -47,8 +43,7 @@ class Binary:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """`a.b` and `a[b]`; `optional` for `a?.b`."""
 
     target: "Node"
@@ -57,16 +52,14 @@ class Member:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(msgspec.Struct, frozen=True):
     """The extent of an optional chain: nil anywhere inside makes the whole nil."""
 
     value: "Node"
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(msgspec.Struct, frozen=True):
     """`a[from:to]`."""
 
     target: "Node"
@@ -75,8 +68,7 @@ class Slice:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A function of the environment or a method, called."""
 
     target: "Node"
@@ -84,8 +76,7 @@ class Call:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(msgspec.Struct, frozen=True):
     """A function of the language, called."""
 
     name: str
@@ -93,16 +84,14 @@ class Builtin:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Predicate:
+class Predicate(msgspec.Struct, frozen=True):
     """The part of a builtin evaluated per element."""
 
     body: "Node"
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Let:
+class Let(msgspec.Struct, frozen=True):
     """`let name = value; body`."""
 
     name: str
@@ -111,16 +100,14 @@ class Let:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(msgspec.Struct, frozen=True):
     """`a; b; c`: the last is the value."""
 
     items: "tuple[Node, ...]"
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(msgspec.Struct, frozen=True):
     """`test ? yes : no`, also written with if and else."""
 
     test: "Node"
@@ -129,16 +116,14 @@ class Conditional:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
+class Array(msgspec.Struct, frozen=True):
     """`[a, b]`."""
 
     items: "tuple[Node, ...]"
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Map:
+class Map(msgspec.Struct, frozen=True):
     """`{key: value}`."""
 
     pairs: "tuple[tuple[Node, Node], ...]"

@@ -390,10 +390,8 @@ class _Parser:
             optional = token.text == "?."
             if optional and self.tokens[self.i + 1].text == "[":
                 self.step()
-            if self.sees("["):
-                tree = self.index(tree, optional)
-            else:
-                tree = self.property(tree, optional)
+            step = self.index if self.sees("[") else self.property
+            tree = step(tree, optional)
         return tree
 
     def property(self, tree: n.Node, optional: bool) -> n.Node:

@@ -228,7 +228,7 @@ def negate(value: Any) -> Any:
 
 
 def float_text(value: float) -> str:
-    """A float as Go's %v prints it: shortest, exponent form below 1e-4 and from 1e21 on."""
+    """A float as Go's %v prints it: the shortest digits, with an exponent below 1e-4 and from 1e6 on."""
     if value != value:
         return "NaN"
     if math.isinf(value):
@@ -237,7 +237,7 @@ def float_text(value: float) -> str:
         return "-0" if math.copysign(1, value) < 0 else "0"
     mantissa, _, exponent = repr(value).partition("e")
     digits, point = _digits(mantissa, int(exponent or 0))
-    return _layout(digits, point, "-" if value < 0 else "", -4 <= point - 1 < 21)
+    return _layout(digits, point, "-" if value < 0 else "", -4 <= point - 1 < 6)
 
 
 def _digits(mantissa: str, exponent: int) -> tuple[str, int]:
