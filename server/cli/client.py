@@ -72,7 +72,11 @@ class Client:
         connection = connect(place.hostname or "", place.port, timeout=wait_s)
         given = {key: value for key, value in query.items() if value not in ("", None, False)}
         target = place.path.rstrip("/") + path + ("?" + urlencode(given) if given else "")
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "application/json",
+            "Connection": "close",
+        }
         raw = None if body is None else json.dumps(body).encode()
         try:
             connection.request(method, target, raw, headers)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from bireme.kit import logs
 from bireme.kit.supervise import run_together
 from server import wiring
 from server.deck import Deck
@@ -86,6 +87,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 async def engine(settings: Settings) -> AsyncIterator[Running]:
     """Everything that `bireme up` starts, but for signals and the watched directory."""
+    logs.configure(level="error")
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         deck = await wiring.build(settings, stack)
