@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import lru_cache
 
 import structlog
@@ -27,7 +27,7 @@ Accept = Callable[[web.BaseRequest, bytes], NewEvent]
 class HttpSource:
     """Listens as `webhook` says until cancelled. `accept` turns a request and its raw body into an event, or refuses.
 
-    `methods` are the ones whose body is wanted; None means any. The answer is 200 `success` once the event is durable,
+    `method` is the only one answered; None means any. The answer is 200 `success` once the event is durable,
     or was turned away by the source's filter.
     """
 
@@ -102,9 +102,6 @@ class HttpSource:
             )
         secrets, place = self._around.secrets, self._around.place
         return Tls(fields.secret(secrets, place, certificate), fields.secret(secrets, place, key))
-
-
-Run = Callable[[Publish], Awaitable[None]]
 
 
 def port(webhook: fields.Webhook) -> int:
