@@ -83,6 +83,8 @@ def look_everywhere(turn: Turn) -> None:
     fold.index(turn.run)
     variables.refresh(turn.run, turn.now)
     for node in list(turn.run.nodes.values()):
+        if turn.run.is_adrift(node):
+            continue
         if node.phase not in FULFILLED and node.type in RULES.visit:
             turn.then(RULES.visit[node.type], node)
         elif _awaited(turn.run, node):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bireme.lang import tags, when
-from bireme.lang.errors import LangError
+from bireme.lang.errors import LangError, MissingVariable
 from controller.dag import loops, names, substitute
 from controller.dag.library import Definition
 from controller.dag.model import Json
@@ -12,6 +12,10 @@ from controller.dag.outputs import OutputFault, artifact_from
 from controller.dag.scope import Frame, Layered
 from controller.dag.state import Member
 
+NEVER = (
+    " (nothing that has run or is running before it gives this value, so waiting would be for ever;"
+    " name a step of an earlier group or a task it depends on, and a value that one has)"
+)
 EMPTY = "Skipped, empty params"
 _RAW = frozenset(
     {"hooks", "onExit", "inline", "when", "name", "depends", "dependencies", "continueOn"}
@@ -41,6 +45,8 @@ def members(frame: Frame, group: int, slot: int) -> Iterator[Member] | Member:
     body = raw(frame.definition, group, slot)
     try:
         return _members(frame, body, group, slot)
+    except MissingVariable as error:
+        raise Unready(f"{error}{NEVER}") from error
     except (LangError, loops.BadLoop, OutputFault) as error:
         raise Unready(str(error)) from error
 

@@ -29,11 +29,12 @@ def open_tasks(turn: Turn, node: Node) -> None:
     except LangError as error:
         execute.fault(turn, node, str(error))
         return
-    live = turn.run.index.tasks[node.id] = Tasks(
+    turn.run.index.tasks[node.id] = Tasks(
         unmet=[len(needed) for needed in graph.needs], wanted=wanted, open=len(wanted)
     )
-    live.ready.extend(i for i, needed in enumerate(graph.needs) if not needed and i in wanted)
-    start_ready(turn, node)
+    for slot, needed in enumerate(graph.needs):
+        if not needed and slot in wanted:
+            offer(turn, node, slot)
     _maybe_end(turn, node)
 
 
@@ -59,41 +60,64 @@ def targets(around: scope.Frame) -> tuple[int, ...]:
     return tuple(graph.index[name] for name in named)
 
 
+def offer(turn: Turn, node: Node, slot: int) -> None:
+    """A task whose needs are all done: start it, or queue it behind those that wait for a place.
+
+    A task that will not run needs no place, so it does not queue.
+    """
+    live = turn.run.index.tasks[node.id]
+    if live.ready and _start_task(turn, node, slot, run=False):
+        live.ready.append(slot)
+    elif not live.ready:
+        live.ready.append(slot)
+        start_ready(turn, node)
+
+
 def start_ready(turn: Turn, node: Node) -> None:
     """Start the tasks whose needs are all done, as far as limits allow."""
     live = turn.run.index.tasks.get(node.id)
     while live and live.ready:
         try:
-            _start_task(turn, node, live.ready[0])
+            _start_task(turn, node, live.ready[0], run=True)
         except Blocked as limit:
             turn.block(str(limit), node)
             return
         live.ready.popleft()
 
 
-def _start_task(turn: Turn, node: Node, slot: int) -> None:
-    """Omit, skip, expand or execute one task. Raises Blocked."""
+def _start_task(turn: Turn, node: Node, slot: int, *, run: bool) -> bool:
+    """Omit, skip, expand or execute one task; without `run` only the first two. Whether it runs. Raises Blocked."""
     around = scope.frame(turn.run, node.id)
     graph = around.definition.graph
     task = graph.tasks[slot]
     try:
         if not condition_met(turn, node, graph, slot):
-            _add_unstarted(turn, node, slot, task, phase="Omitted", message=OMITTED)
-            return
+            return _add_unstarted(turn, node, slot, task, phase="Omitted", message=OMITTED)
         found = bodies.members(around, 0, slot)
     except (LangError, bodies.Unready) as error:
-        _add_unstarted(turn, node, slot, task, phase="Error", message=str(error))
-        return
+        return _add_unstarted(turn, node, slot, task, phase="Error", message=str(error))
+    return _start_found(turn, node, slot, found, run=run)
+
+
+def _start_found(
+    turn: Turn, node: Node, slot: int, found: Iterator[Member] | Member, *, run: bool
+) -> bool:
+    task = scope.frame(turn.run, node.id).definition.graph.tasks[slot]
     if isinstance(found, Member):
-        _start_plain(turn, node, found)
-    else:
-        _start_loop(turn, node, slot, task, found)
+        if found.skip:
+            return _add_unstarted(turn, node, slot, task, phase="Skipped", message=found.skip)
+        if run:
+            _start_plain(turn, node, found)
+        return True
+    first = next(found, None)
+    if first is None:
+        return _add_unstarted(turn, node, slot, task, phase="Skipped", message=bodies.EMPTY)
+    if run:
+        _start_loop(turn, node, slot, task, fan.chained([first, found]))
+    return True
 
 
 def _start_plain(turn: Turn, node: Node, member: Member) -> None:
-    if member.skip:
-        _add_unstarted(turn, node, member.slot, member.body, phase="Skipped", message=member.skip)
-        return
     around = scope.frame(turn.run, node.id)
     call = Call(
         name=f"{node.name}.{member.name}", holder=member.body, scope=around.definition.inner_scope,
@@ -113,28 +137,26 @@ def errored(child: Node, message: str) -> str:
 
 
 def _start_loop(turn: Turn, node: Node, slot: int, task: Json, rounds: Iterator[Member]) -> None:
-    first = next(rounds, None)
-    if first is None:
-        _add_unstarted(turn, node, slot, task, phase="Skipped", message=bodies.EMPTY)
-        return
     group = new_node(
         turn.run, f"{node.name}.{task['name']}", type="TaskGroup", phase="Running", owner=node.id, boundary=node.id,
         slot=slot, template=_template_key(turn, node, slot, task),
     )  # fmt: skip
     turn.add(group, parents_of(turn, node, slot))
-    fan.open_fan(turn, group, fan.chained([first, rounds]))
+    fan.open_fan(turn, group, rounds)
     turn.then(fan.launch, group)
 
 
 def _add_unstarted(
     turn: Turn, node: Node, slot: int, task: Json, *, phase: str, message: str
-) -> None:
+) -> bool:
+    """A node for a task that does not run; always False, for callers that ask whether it does."""
     child = new_node(
         turn.run, f"{node.name}.{task['name']}", type="Skipped", phase=phase, owner=node.id, boundary=node.id,
         slot=slot, message=message, template=_template_key(turn, node, slot, task),
     )  # fmt: skip
     turn.add(child, parents_of(turn, node, slot))
     turn.settle(child)
+    return False
 
 
 def _template_key(turn: Turn, node: Node, slot: int, task: Json) -> str:
@@ -207,8 +229,7 @@ def task_ended(turn: Turn, node: Node, child: Node) -> None:
     for dependent in graph.dependents[child.slot]:
         live.unmet[dependent] -= 1
         if live.unmet[dependent] == 0 and dependent in live.wanted:
-            live.ready.append(dependent)
-    start_ready(turn, node)
+            offer(turn, node, dependent)
     _maybe_end(turn, node)
 
 

@@ -18,7 +18,7 @@ from controller.dag import (
 from controller.dag.model import Change, Node, NodeChanged, NodesRemoved, RunChanged
 from controller.dag.phase import BAD, FULFILLED
 from controller.dag.state import Fan, Index, Member, Run, Tasks
-from controller.dag.turn import COUNTED, LEAVES, purge, tally, track
+from controller.dag.turn import LEAVES, counts_as_bad, purge, tally, track
 from executor.model import Task
 
 
@@ -82,14 +82,14 @@ def _enter(run: Run, node: Node) -> None:
     track(run, node)
     tally(run, node, 1)
     boundary = run.nodes.get(node.boundary)
-    if node.phase in BAD and node.type in COUNTED and boundary and boundary.phase not in FULFILLED:
+    if node.phase in BAD and counts_as_bad(node) and boundary and boundary.phase not in FULFILLED:
         run.index.bad[node.boundary] = run.index.bad.get(node.boundary, 0) + 1
     if node.daemoned and node.type in LEAVES:
         run.index.daemons[node.id] = None
 
 
 def _enter_group(run: Run, node: Node) -> None:
-    if node.phase in FULFILLED:
+    if node.phase in FULFILLED or run.is_adrift(node):
         return
     if node.type == "StepGroup":
         around = scope.frame(run, node.boundary)

@@ -140,12 +140,7 @@ def _policy_retries(strategy: Json, last: Node) -> bool:
 
 
 def start(turn: Turn, node: Node, definition: Definition) -> None:
-    turn.then(first_attempt, node)
-
-
-def first_attempt(turn: Turn, node: Node) -> None:
-    if node.children is None:
-        _attempt(turn, node)
+    _attempt(turn, node)
 
 
 def _attempt(turn: Turn, node: Node) -> None:
@@ -174,9 +169,11 @@ def attempt_ended(turn: Turn, node: Node, child: Node) -> None:
 
 def consider(turn: Turn, node: Node) -> None:
     """Look at the last attempt and finish, wait, or start another."""
+    if turn.run.is_adrift(node):
+        return
     last = scope.last_attempt(turn.run, node)
     if last is node:
-        first_attempt(turn, node)
+        again(turn, node)
         return
     if last.phase not in FULFILLED:
         if last.daemoned and not node.daemoned:

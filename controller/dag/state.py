@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from controller.dag import names
 from controller.dag.library import Definition, Library
 from controller.dag.model import ImpossibleState, Json, Node, NodeOutputs, Source
-from controller.dag.phase import Phase
+from controller.dag.phase import FULFILLED, Phase
 
 if TYPE_CHECKING:
     from controller.dag.scope import Frame
@@ -145,6 +145,15 @@ class Run:
 
     def definition(self, node: Node) -> Definition:
         return self.library.get(node.template)
+
+    def is_adrift(self, node: Node) -> bool:
+        """Whether a steps or dag around the node has ended without it: nothing may follow from it any more."""
+        around = self.nodes.get(node.boundary)
+        while around is not None:
+            if around.phase in FULFILLED:
+                return True
+            around = self.nodes.get(around.boundary)
+        return False
 
     def task_id(self, node: Node) -> str:
         """The executor's name for this node's work."""

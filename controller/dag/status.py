@@ -44,6 +44,8 @@ def conditions(run: Run) -> list[Json]:
         found.append({"type": "PodRunning", "status": str(run.index.running > 0)})
     if run.phase in COMPLETED:
         found.append({"type": "Completed", "status": "True"})
+    if unmet := run.library.unhonoured():
+        found.append({"type": "SpecWarning", "status": "True", "message": unmet})
     return found
 
 

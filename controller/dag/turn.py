@@ -22,6 +22,7 @@ from controller.dag.model import (
 from controller.dag.phase import BAD, FULFILLED, MOVES, RUN_MOVES, Phase
 from controller.dag.state import Run
 
+LEFT_OVER = "the workflow ended before this step did"
 COUNTED = frozenset({"Pod", "Steps", "DAG"})
 LEAVES = frozenset({"Pod", "HTTP", "Plugin"})
 ACTIVE = frozenset({"Pending", "Running"})
@@ -190,6 +191,8 @@ class Turn:
     def done(self, node: Node) -> None:
         """The node and its hooks are over: tell its owner."""
         owner = self.run.nodes.get(node.owner)
+        if self.run.is_adrift(node):
+            return
         if owner is None:
             self.rules.root_ended(self, node)
         elif is_hook(node):
@@ -272,6 +275,9 @@ class Turn:
         """The run is over."""
         self.move_run(to, message)
         self.change_run(finished=self.now)
+        for node_id in list(self.run.index.leaves):
+            self.stop_task(self.run.nodes[node_id])
+            self.move(self.run.nodes[node_id], "Failed", LEFT_OVER)
         self.effects.append(Finished(to))
 
     def _count_out(self, node: Node, to: Phase) -> None:
@@ -279,7 +285,7 @@ class Turn:
             self._freed[node.boundary] = None
             if node.type == "Pod":
                 self._freed[""] = None
-        if to in BAD and node.type in COUNTED and node.boundary:
+        if to in BAD and counts_as_bad(node):
             bad = self.run.index.bad
             bad[node.boundary] = bad.get(node.boundary, 0) + 1
 
@@ -295,6 +301,12 @@ def _born(node: Node) -> dict[str, Any]:
 
 _BLANK = Node(id="", name="", type="Pod", phase="")
 NODE_FIELDS = tuple(f for f in Node.__struct_fields__ if f not in {"id", "children"})
+
+
+def counts_as_bad(node: Node) -> bool:
+    """Whether a failed node makes the steps or dag around fail fast: an attempt does not, its Retry node does."""
+    kind = node.type in COUNTED or node.type == "Retry"
+    return kind and bool(node.boundary) and "retried" not in node.flags
 
 
 def is_hook(node: Node) -> bool:
