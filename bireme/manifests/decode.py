@@ -1,5 +1,6 @@
 """From a document to a typed manifest of one of the kinds we know; everything wrong is said at once."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ KINDS: dict[str, tuple[type[Manifest[Any]], type[Spec]]] = {
 }
 CORE: dict[str, type[Manifest[DataSpec]]] = {"ConfigMap": ConfigMap, "Secret": Secret}
 
+_MISSPELT = 0.8  # so alike that no plugin is meant
 _EVENTS = frozenset(("EventSource", "Sensor", "EventBus"))
 _VERBATIM_WORKFLOWS = frozenset(("withItems", "plugin", "managedFields", "status"))
 _VERBATIM_EVENTS = frozenset(("resource", "managedFields", "status"))
@@ -101,7 +103,7 @@ class _Decoding:
             self._add([Fault("", message, found=type(given).__name__)])
             raise InvalidManifest(self.problems)
         self.value = dict(given)
-        kind = given.get("kind")
+        kind = str(given.get("kind") or "")
         if kind in CORE:
             return self._core(CORE[kind])
         if kind not in KINDS or given.get("apiVersion") != ARGO:
@@ -110,12 +112,7 @@ class _Decoding:
         return self._ours(kind)
 
     def _ours(self, kind: str) -> Manifest[Any]:
-        verbatim = _VERBATIM_EVENTS if kind in _EVENTS else _VERBATIM_WORKFLOWS
-        try:
-            self.value = normalise(self.value, verbatim=verbatim)
-        except InvalidManifest as error:
-            self._add([Fault("", problem.message) for problem in error.problems])
-            raise InvalidManifest(self.problems) from error
+        self._normalise(_VERBATIM_EVENTS if kind in _EVENTS else _VERBATIM_WORKFLOWS)
         self.value, self.renamed = legacy.modernise(self.value)
         made, spec_type = KINDS[kind]
         self._add(unknown_field(key, key, _TOP) for key in self.value if key not in _TOP)
@@ -125,8 +122,15 @@ class _Decoding:
             raise InvalidManifest(self.problems)
         return self._made(made, metadata, spec)
 
+    def _normalise(self, verbatim: frozenset[str]) -> None:
+        try:
+            self.value = normalise(self.value, verbatim=verbatim)
+        except InvalidManifest as error:
+            self._add([Fault("", problem.message) for problem in error.problems])
+            raise InvalidManifest(self.problems) from error
+
     def _core(self, made: type[Manifest[DataSpec]]) -> Manifest[DataSpec]:
-        self.value = normalise(self.value, verbatim=frozenset())
+        self._normalise(frozenset())
         self._add(unknown_field(key, key, _CORE_TOP) for key in self.value if key not in _CORE_TOP)
         metadata = self._part("metadata", Metadata)
         body = {k: v for k, v in self.value.items() if k in _CORE_TOP[3:]}
@@ -219,7 +223,7 @@ def _lift(value: dict[str, Any], into: str, to: _WithPlugins) -> dict[str, Any]:
     for key, member in value.items():
         if key in frame:
             continue
-        close = unknown_field("", key, (*frame, *kinds)).advice.startswith("did you mean")
+        close = difflib.get_close_matches(key, (*frame, *kinds), n=1, cutoff=_MISSPELT)
         is_plugin = key in kinds or (isinstance(member, dict) and not close)
         (bodies if is_plugin else lifted)[key] = member
     return {**lifted, into: bodies} if bodies else lifted

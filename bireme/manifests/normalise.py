@@ -26,11 +26,12 @@ class _Normalising:
 
     def value(self, value: Any, depth: int) -> Any:
         if depth > MAX_DEPTH:
-            problem = Problem(message=f"nested more than {MAX_DEPTH} levels deep")
-            raise InvalidManifest([problem])
+            raise _too_deep()
         if isinstance(value, dict):
             return self._mapping(value, depth + 1)
-        if isinstance(value, list):
+        if isinstance(value, str):
+            check_text(value)
+        elif isinstance(value, list):
             items = [self.value(item, depth + 1) for item in value]
             same = all(map(_is, items, value))
             return value if same else items
@@ -39,18 +40,56 @@ class _Normalising:
     def _mapping(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
         changed: dict[str, Any] = {}
         for key, member in value.items():
-            if not isinstance(member, dict | list) or key in self.verbatim:
-                if member is None:
-                    changed[key] = None
-                continue
-            new = self.value(member, depth)
-            if key in _PARAMETER_HOLDERS and isinstance(new, dict):
-                new = with_texts(new)
-            if new is not member:
-                changed[key] = new
+            if member is None:
+                changed[key] = None
+            elif isinstance(member, str):
+                check_text(member)
+            elif isinstance(member, dict | list):
+                new = self._member(key, member, depth)
+                if new is not member:
+                    changed[key] = new
+            check_text(key)
         if not changed:
             return value
         return {key: new for key, new in (value | changed).items() if new is not None}
+
+    def _member(self, key: str, member: Any, depth: int) -> Any:
+        if key in self.verbatim:
+            check_texts(member, depth)
+            return member
+        new = self.value(member, depth)
+        is_holder = key in _PARAMETER_HOLDERS and isinstance(new, dict)
+        return with_texts(new) if is_holder else new
+
+
+def check_texts(value: Any, depth: int) -> None:
+    """Every text and key below is Unicode, and nothing is nested too deeply. Raises InvalidManifest."""
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, list):
+        for item in value:
+            check_texts(item, depth + 1)
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            check_text(key)
+            check_texts(member, depth + 1)
+
+
+def check_text(text: str) -> None:
+    """Half of a surrogate pair, which JSON can spell, fits into no file and no database."""
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        shown = text.encode("ascii", "backslashreplace").decode()
+        raise InvalidManifest([Problem(message=f"text is not Unicode: {shown[:60]}")]) from error
+
+
+def _too_deep() -> InvalidManifest:
+    return InvalidManifest([Problem(message=f"nested more than {MAX_DEPTH} levels deep")])
 
 
 def _is(a: Any, b: Any) -> bool:

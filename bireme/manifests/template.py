@@ -216,6 +216,14 @@ class ContainerNode(Container, frozen=True):
     dependencies: list[str] = []
 
 
+class PodResources(Spec, frozen=True):
+    """Limits and requests of a whole pod."""
+
+    limits: dict[str, IntOrString | float] = {}
+    requests: dict[str, IntOrString | float] = {}
+    claims: list[Object] = []
+
+
 class ContainerSetRetryStrategy(Spec, frozen=True):
     duration: str = ""
     retries: IntOrString | None = None
@@ -350,7 +358,7 @@ class Template(Spec, frozen=True):
     node_selector: dict[str, str] = {}
     parallelism: int | None = None
     pending_timeout: str = ""
-    pod_resources: Object | None = None
+    pod_resources: PodResources | None = None
     pod_spec_patch: str = ""
     priority_class_name: str = ""
     resource_claims: list[Object] = []

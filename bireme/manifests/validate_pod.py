@@ -1,8 +1,6 @@
 """What of a template concerns its pod: init containers, reserved names, pod-level resources."""
 
-from typing import Any
-
-from bireme.manifests.template import Template
+from bireme.manifests.template import PodResources, Template
 from bireme.manifests.validate_names import Invalid
 
 _RESOURCES = frozenset(("cpu", "memory"))
@@ -30,12 +28,12 @@ def check_reserved(where: str, names: list[str]) -> None:
             raise Invalid(f'{where}: "{name}" is a reserved Argo container name')
 
 
-def check_pod_resources(where: str, resources: dict[str, Any]) -> None:
+def check_pod_resources(where: str, resources: PodResources) -> None:
     """Only cpu, memory and huge pages can be given to a whole pod."""
-    if resources.get("claims"):
+    if resources.claims:
         raise Invalid(f"{where}.claims is not supported for pod-level resources")
-    for section in ("limits", "requests"):
-        for name in resources.get(section) or {}:
+    for section in (resources.limits, resources.requests):
+        for name in section:
             if name not in _RESOURCES and not name.startswith("hugepages-"):
                 raise Invalid(
                     f'{where}: "{name}" is not a valid pod-level resource, only cpu, memory and hugepages-* are'

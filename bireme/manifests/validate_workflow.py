@@ -173,10 +173,10 @@ class WorkflowChecks:
             return
         if collector.strategy not in _POD_GC:
             raise Invalid(f"podGC.strategy unknown strategy '{collector.strategy}'")
-        for rule in (collector.label_selector or {}).get("matchExpressions") or []:
-            if rule.get("operator") not in _LABEL_OPERATORS:
+        for rule in collector.label_selector.match_expressions if collector.label_selector else ():
+            if rule.operator not in _LABEL_OPERATORS:
                 raise Invalid(
-                    f'podGC.labelSelector invalid: "{rule.get("operator")}" is not a valid label selector operator'
+                    f'podGC.labelSelector invalid: "{rule.operator}" is not a valid label selector operator'
                 )
 
     def _pod_resources(self) -> None:

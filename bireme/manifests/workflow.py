@@ -11,6 +11,7 @@ from bireme.manifests.template import (
     ExecutorConfig,
     LifecycleHook,
     Metrics,
+    PodResources,
     RetryStrategy,
     Synchronization,
     Template,
@@ -23,9 +24,20 @@ class TTLStrategy(Spec, frozen=True):
     seconds_after_failure: int | None = None
 
 
+class LabelRequirement(Spec, frozen=True):
+    key: str = ""
+    operator: str = ""
+    values: list[str] = []
+
+
+class LabelSelector(Spec, frozen=True):
+    match_labels: dict[str, str] = {}
+    match_expressions: list[LabelRequirement] = []
+
+
 class PodGC(Spec, frozen=True):
     strategy: str = ""
-    label_selector: Object | None = None
+    label_selector: LabelSelector | None = None
     delete_delay_duration: str = ""
 
 
@@ -115,7 +127,7 @@ class WorkflowSpec(Spec, frozen=True):
     node_selector: dict[str, str] = {}
     pod_disruption_budget: Object | None = None
     pod_priority_class_name: str = ""
-    pod_resources: Object | None = None
+    pod_resources: PodResources | None = None
     pod_spec_patch: str = ""
     resource_claims: list[Object] = []
     scheduler_name: str = ""

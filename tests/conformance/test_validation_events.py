@@ -36,8 +36,10 @@ def first_problem(kind: str, spec: dict[str, Any], bus: str = "jetstream") -> st
         manifest = decode.decode(whole)
     except InvalidManifest as error:
         return f"not decoded: {error}"
-    sensor = isinstance(manifest, events.Sensor)
-    problems = validate_sensor(manifest, bus) if sensor else validate(manifest)
+    if isinstance(manifest, events.Sensor):
+        problems = validate_sensor(manifest, bus)
+    else:
+        problems = validate(manifest)
     return problems[0].message if problems else ""
 
 

@@ -1,0 +1,142 @@
+"""What `lint` says about a set of files: faults of each object, references between them, doubts Argo keeps quiet about.
+
+Nothing here needs an engine.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from bireme.kit.errors import InvalidManifest, Problem
+from bireme.manifests import yaml
+from bireme.manifests.decode import decode, members
+from bireme.manifests.events import EventSource, Sensor, Trigger
+from bireme.manifests.lint_events import event_doubts
+from bireme.manifests.lint_workflow import workflow_doubts
+from bireme.manifests.manifest import Manifest
+from bireme.manifests.validate import problem, validate
+from bireme.manifests.workflow import CronWorkflow
+from bireme.manifests.yaml import Document
+
+_HOLDS_TEMPLATES = frozenset(("WorkflowTemplate", "ClusterWorkflowTemplate"))
+_RUNS = _HOLDS_TEMPLATES | {"Workflow"}
+
+
+def lint(
+    texts: Iterable[tuple[str, str]], *, strict_argo: bool = False
+) -> tuple[list[Problem], int]:
+    """Problems of all the (text, file) pairs taken together, and how many objects were looked at.
+
+    A reference to a template that no file holds is a warning, since it may be applied already. `strict_argo` names
+    each field that Argo itself would refuse.
+    """
+    problems: list[Problem] = []
+    manifests: list[Manifest[Any]] = []
+    for text, file in texts:
+        for document in _documents(text, file, problems):
+            try:
+                manifests.append(decode(document))
+            except InvalidManifest as error:
+                problems += error.problems
+    known = {(m.kind, m.metadata.namespace, m.metadata.name): m for m in manifests}
+    sources = [m for m in manifests if isinstance(m, EventSource)]
+    for manifest in manifests:
+        problems += _of_one(manifest, _Shelf(known), sources)
+        if strict_argo:
+            problems += refused_by_argo(manifest)
+    return problems, len(manifests)
+
+
+def _documents(text: str, file: str, problems: list[Problem]) -> Iterator[Document]:
+    documents, broken = yaml.load_all(text, file)
+    problems += broken
+    for document in documents:
+        problems += document.warnings
+        yield from members(document)
+
+
+class _Shelf:
+    """The stored templates among the files. A manifest without namespace may end up in any."""
+
+    def __init__(self, known: dict[tuple[str, str, str], Manifest[Any]]) -> None:
+        self._known = known
+
+    def __call__(self, kind: str, namespace: str, name: str) -> Manifest[Any] | None:
+        if kind not in _HOLDS_TEMPLATES:
+            return None
+        return self._known.get((kind, namespace, name)) or self._known.get((kind, "", name))
+
+
+def _of_one(
+    manifest: Manifest[Any], shelf: _Shelf, sources: list[EventSource]
+) -> Iterator[Problem]:
+    for found in validate(manifest, shelf, "lint"):
+        yield _softened(found)
+    if manifest.kind in _RUNS:
+        yield from workflow_doubts(manifest, manifest.spec, "spec")
+    elif isinstance(manifest, CronWorkflow):
+        yield from workflow_doubts(manifest, manifest.spec.workflow_spec, "spec.workflowSpec")
+    elif isinstance(manifest, Sensor):
+        yield from event_doubts(manifest, sources)
+        yield from _embedded(manifest, shelf)
+
+
+def _softened(found: Problem) -> Problem:
+    if not found.message.endswith(" not found"):
+        return found
+    advice = "Lint it together with the file that holds the template, or apply that first."
+    return msgspec.structs.replace(found, severity="warning", advice=advice)
+
+
+def _embedded(sensor: Sensor, shelf: _Shelf) -> Iterator[Problem]:
+    """The workflows that triggers submit, checked where they stand."""
+    for index, trigger in enumerate(sensor.spec.triggers):
+        path = f"spec.triggers[{index}].template.argoWorkflow.source.resource"
+        resource = _resource(trigger)
+        if resource is None:
+            continue
+        inner = sensor.document.member(path, resource) if sensor.document else None
+        try:
+            manifest = decode(inner or resource)
+        except InvalidManifest as error:
+            yield from (_within(p, sensor, path) for p in error.problems)
+            continue
+        if manifest.kind in _RUNS:
+            for found in validate(manifest, shelf, "lint"):
+                yield _within(_softened(found), sensor, path)
+            for found in workflow_doubts(manifest, manifest.spec, "spec"):
+                yield _within(found, sensor, path)
+
+
+def _resource(trigger: Trigger) -> dict[str, Any] | None:
+    body = trigger.template.bodies.get("argoWorkflow") if trigger.template else None
+    source = body.get("source") if body else None
+    resource = source.get("resource") if isinstance(source, dict) else None
+    return resource if isinstance(resource, dict) else None
+
+
+def _within(found: Problem, sensor: Sensor, path: str) -> Problem:
+    whole = f"{path}.{found.path}" if found.path else path
+    return msgspec.structs.replace(found, object=sensor.title, path=whole)
+
+
+def refused_by_argo(manifest: Manifest[Any]) -> Iterator[Problem]:
+    """Older spellings that Argo 4 dropped, and fields that are ours."""
+    for path, today in manifest.renamed:
+        field = path.rpartition(".")[2]
+        message = f"Argo 4 refuses the older spelling '{field}'"
+        yield problem(manifest, message, path, f"Write {today}.")
+    for path in _extensions(manifest):
+        field = path.rpartition(".")[2]
+        message = f"'{field}' is an extension that Argo does not know"
+        yield problem(manifest, message, path, "Leave it out where Argo has to read the manifest.")
+
+
+def _extensions(manifest: Manifest[Any]) -> Iterator[str]:
+    if isinstance(manifest, CronWorkflow) and manifest.spec.calendar is not None:
+        yield "spec.calendar"
+    for index, trigger in enumerate(manifest.spec.triggers if isinstance(manifest, Sensor) else ()):
+        for field in ("join", "coalesce", "concurrency", "breaker"):
+            if trigger.template is not None and getattr(trigger.template, field) is not None:
+                yield f"spec.triggers[{index}].template.{field}"

@@ -1,0 +1,214 @@
+"""Doubts about a workflow that Argo would accept and then fail, wait for ever, or never run a part of."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bireme.kit.errors import Problem, UserError
+from bireme.manifests.manifest import Manifest
+from bireme.manifests.resolve import Call, Holder
+from bireme.manifests.template import DAGTask, RetryStrategy, Template, WorkflowStep
+from bireme.manifests.values import is_int_or_variable
+from bireme.manifests.workflow import WorkflowSpec
+
+Doubt = tuple[str, str, str]  # path below the spec, message, advice
+
+_OUTCOMES = ("succeeded", "failed", "errored", "skipped", "omitted", "daemoned")
+_MOST_NEEDS = 4
+
+
+def workflow_doubts(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Problem]:
+    """Warnings, placed by line."""
+    for path, message, advice in itertools.chain(_unused(manifest, spec), _of_templates(spec)):
+        whole = f"{root}.{path}"
+        yield Problem(
+            message=message,
+            object=manifest.title,
+            file=manifest.file,
+            line=manifest.line(whole),
+            path=whole,
+            advice=advice,
+            severity="warning",
+        )
+
+
+def _unused(manifest: Manifest[Any], spec: WorkflowSpec) -> Iterator[Doubt]:
+    """Templates that nothing in the workflow leads to; stored templates are there for others."""
+    if manifest.kind not in ("Workflow", "CronWorkflow") or not spec.entrypoint:
+        return
+    by_name = {template.name: template for template in spec.templates}
+    starts: list[Holder] = [Call(template=spec.entrypoint), Call(template=spec.on_exit)]
+    starts += [Call(template=hook.template) for hook in spec.hooks.values()]
+    reached: set[str] = set()
+    open_ = [name for start in starts for name in _named(start)]
+    while open_:
+        name = open_.pop()
+        if name in by_name and name not in reached:
+            reached.add(name)
+            open_ += _calls(by_name[name])
+    for index, template in enumerate(spec.templates):
+        if template.name not in reached:
+            advice = "Remove it, or call it from a step or task."
+            yield f"templates[{index}]", f"template '{template.name}' is never used", advice
+
+
+def _named(holder: Holder) -> list[str]:
+    names = [holder.template] if holder.template and holder.template_ref is None else []
+    return names + (_calls(holder.inline) if holder.inline is not None else [])
+
+
+def _calls(template: Template) -> list[str]:
+    """Names of the templates that one calls by itself."""
+    names: list[str] = []
+    for _, step in _steps(template):
+        names += _named(step)
+        names += [step.on_exit, *(hook.template for hook in step.hooks.values())]
+    return names
+
+
+def _steps(template: Template) -> Iterator[tuple[str, WorkflowStep]]:
+    for at, group in enumerate(template.steps or ()):
+        for index, step in enumerate(group):
+            yield f"steps[{at}][{index}]", step
+    for index, task in enumerate(template.dag.tasks if template.dag else ()):
+        yield f"dag.tasks[{index}]", task
+
+
+def _of_templates(spec: WorkflowSpec) -> Iterator[Doubt]:
+    for index, template in enumerate(spec.templates):
+        path = f"templates[{index}]"
+        for place, step in _steps(template):
+            yield from _step(step, f"{path}.{place}")
+        yield from _siblings(template, path)
+        yield from _times(template, path)
+        for at, parameter in enumerate(template.outputs.parameters):
+            source = parameter.value_from
+            if source is not None and source.expression:
+                place = f"{path}.outputs.parameters[{at}].valueFrom.expression"
+                yield from _expression(source.expression, place)
+        if template.retry_strategy is not None:
+            yield from _retries(template.retry_strategy, f"{path}.retryStrategy")
+    if spec.retry_strategy is not None:
+        yield from _retries(spec.retry_strategy, "retryStrategy")
+    for name, hook in spec.hooks.items():
+        yield from _expression(hook.expression, f"hooks.{name}.expression")
+
+
+def _step(step: WorkflowStep, path: str) -> Iterator[Doubt]:
+    if step.when and "{{" not in step.when:
+        yield from _when(step.when, f"{path}.when")
+    for name, hook in step.hooks.items():
+        yield from _expression(hook.expression, f"{path}.hooks.{name}.expression")
+    if step.with_param and "{{" not in step.with_param:
+        yield from _with_param(step.with_param, f"{path}.withParam")
+    if isinstance(step, DAGTask) and step.depends:
+        yield from _depends(step, f"{path}.depends")
+
+
+def _when(text: str, path: str) -> Iterator[Doubt]:
+    from bireme.lang import when  # each language is loaded for those who write in it
+
+    try:
+        if not when.eval_when(text):
+            yield (
+                path,
+                f"never runs: '{text}' is always false",
+                "Remove it, or use a variable in it.",
+            )
+    except UserError as error:
+        yield path, str(error), "Put texts in quotes and compare with == or !=."
+
+
+def _with_param(text: str, path: str) -> Iterator[Doubt]:
+    try:
+        is_list = isinstance(json.loads(text), list)
+    except ValueError:
+        is_list = False
+    if not is_list:
+        yield path, "withParam is not a JSON list", "Write a list such as [1, 2], or use withItems."
+
+
+def _depends(task: DAGTask, path: str) -> Iterator[Doubt]:
+    from bireme.lang import depends
+
+    try:
+        parsed = depends.parse(task.depends)
+        if len(parsed.tasks) <= _MOST_NEEDS and not any(
+            depends.evaluate(parsed, results, {}) for results in _outcomes(parsed.tasks)
+        ):
+            message = f"task '{task.name}' never runs: no outcome satisfies '{task.depends}'"
+            yield path, message, "Join outcomes of one task with ||."
+    except UserError as error:
+        message = str(error).replace("\n", " ")
+        yield path, message, "Join task names, or names with .Succeeded and the like, by && and ||."
+
+
+def _outcomes(tasks: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    from bireme.lang.depends import TaskResults
+
+    single = [TaskResults(**{outcome: True}) for outcome in _OUTCOMES]
+    single += [TaskResults(**{kind: True, "any_succeeded": True}) for kind in _OUTCOMES[:3]]
+    single += [TaskResults(failed=True, all_failed=True)]
+    for chosen in itertools.product(single, repeat=len(tasks)):
+        yield dict(zip(tasks, chosen, strict=True))
+
+
+def _siblings(template: Template, path: str) -> Iterator[Doubt]:
+    """A step that uses another of its own group waits for ever: the whole group starts at once."""
+    for at, group in enumerate(template.steps or ()):
+        names = [step.name for step in group if step.name]
+        for index, step in enumerate(group):
+            texts = [p.value or "" for p in step.arguments.parameters]
+            texts += [a.from_ for a in step.arguments.artifacts] + [step.when, step.with_param]
+            for name in names:
+                if name != step.name and any(f"{{{{steps.{name}." in text for text in texts):
+                    message = (
+                        f"step '{step.name}' uses '{name}' of its own group, which starts with it"
+                    )
+                    advice = f"Move '{step.name}' to a later group."
+                    yield f"{path}.steps[{at}][{index}]", message, advice
+
+
+def _times(template: Template, path: str) -> Iterator[Doubt]:
+    if template.suspend is not None:
+        yield from _duration(template.suspend.duration, f"{path}.suspend.duration")
+    for name, text in (("timeout", template.timeout), ("pendingTimeout", template.pending_timeout)):
+        yield from _duration(text, f"{path}.{name}")
+
+
+def _duration(text: str, path: str) -> Iterator[Doubt]:
+    from bireme.lang import goduration
+
+    if text and "{{" not in text:
+        yield from _failing(lambda: goduration.parse(text), path, "Write 90, 1m30s or 2h.")
+
+
+def _retries(retry: RetryStrategy, path: str) -> Iterator[Doubt]:
+    if not is_int_or_variable(retry.limit):
+        message = f"limit '{retry.limit}' is not a number"
+        yield f"{path}.limit", message, "Write a whole number."
+    yield from _expression(retry.expression, f"{path}.expression")
+    if retry.backoff is not None:
+        for name, text in (
+            ("duration", retry.backoff.duration),
+            ("maxDuration", retry.backoff.max_duration),
+            ("cap", retry.backoff.cap),
+        ):
+            yield from _duration(text, f"{path}.backoff.{name}")
+
+
+def _expression(text: str, path: str) -> Iterator[Doubt]:
+    from bireme.lang import expr
+
+    if text and "{{" not in text:
+        yield from _failing(
+            lambda: expr.compile(text), path, "See the expression language's rules."
+        )
+
+
+def _failing(act: Callable[[], Any], path: str, advice: str) -> Iterator[Doubt]:
+    try:
+        act()
+    except UserError as error:
+        yield path, str(error).replace("\n", " "), advice

@@ -1,0 +1,199 @@
+"""Validation with places, and what lint adds to it."""
+
+from pathlib import Path
+
+import pytest
+
+from bireme.manifests.decode import decode_all
+from bireme.manifests.lint import lint
+from bireme.manifests.validate import validate
+
+EXAMPLES = Path(__file__).parents[2] / "../shared/conformance/workflows"
+HEAD = "apiVersion: argoproj.io/v1alpha1\nkind: {}\nmetadata: {{name: x}}\nspec:\n"
+
+
+def linted(kind: str, spec: str, *, strict_argo: bool = False) -> list[tuple[int, str, str]]:
+    """(line of the spec, severity, message) of each problem."""
+    head = HEAD.format(kind)
+    found, _ = lint([(head + spec, "f.yaml")], strict_argo=strict_argo)
+    return [
+        (problem.line - head.count("\n"), problem.severity, problem.message) for problem in found
+    ]
+
+
+def test_a_variable_out_of_scope_is_named_on_its_own_line() -> None:
+    spec = """  entrypoint: main
+  templates:
+  - name: main
+    container:
+      image: i
+      args:
+      - fine
+      - "{{inputs.parameters.nope}}"
+"""
+    message = "templates.main: failed to resolve {{inputs.parameters.nope}}"
+    assert linted("Workflow", spec) == [(8, "error", message)]
+
+
+def test_faults_of_several_templates_are_all_reported() -> None:
+    spec = """  entrypoint: a
+  templates:
+  - {name: a, container: {image: ""}}
+  - {name: b, steps: [[{name: s, template: gone}]]}
+"""
+    errors = [
+        (line, text) for line, severity, text in linted("Workflow", spec) if severity == "error"
+    ]
+    assert errors == [
+        (3, "templates.a.container.image may not be empty"),
+        (4, "templates.b templates.b.steps[0].s template name 'gone' undefined"),
+    ]
+
+
+def test_problems_come_with_advice() -> None:
+    text = HEAD.format("Workflow") + "  templates: []\n"
+    (manifest,), _ = decode_all(text)
+    (problem,) = validate(manifest)
+    assert problem.message == "spec.entrypoint is required"
+    assert "name of the template to start with" in problem.advice
+
+
+def test_templates_of_other_files_are_found() -> None:
+    template = HEAD.format("WorkflowTemplate") + "  templates: [{name: t, container: {image: i}}]\n"
+    call = "{name: a, templateRef: {name: x, template: t}}"
+    workflow = (
+        HEAD.format("Workflow").replace("name: x", "name: w")
+        + f"  entrypoint: main\n  templates: [{{name: main, steps: [[{call}]]}}]\n"
+    )
+    assert lint([(template, "t.yaml"), (workflow, "w.yaml")]) == ([], 2)
+    (alone,), _ = lint([(workflow, "w.yaml")])
+    assert (alone.severity, "x.t not found" in alone.message) == ("warning", True)
+
+
+def test_a_chain_of_templates_without_end_is_an_error_not_a_crash() -> None:
+    templates = [
+        f"  - {{name: t{i}, steps: [[{{name: s, template: t{i + 1}}}]]}}\n" for i in range(2000)
+    ]
+    spec = "  entrypoint: t0\n  templates:\n" + "".join(templates)
+    (problem, *_) = linted("Workflow", spec)
+    assert problem[1] == "error"
+
+
+DOUBTS = {
+    "a template nobody calls": (
+        "  entrypoint: a\n  templates:\n  - {name: a, suspend: {}}\n  - {name: b, suspend: {}}\n",
+        (4, "template 'b' is never used"),
+    ),
+    "depends that is no condition": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    dag:\n      tasks:\n"
+        "      - {name: a, inline: {suspend: {}}}\n"
+        "      - {name: b, inline: {suspend: {}}, depends: a &&}\n",
+        (7, "unexpected token EOF"),
+    ),
+    "depends that no outcome satisfies": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    dag:\n      tasks:\n"
+        "      - {name: a, inline: {suspend: {}}}\n"
+        "      - {name: b, inline: {suspend: {}}, depends: a.Succeeded && a.Failed}\n",
+        (7, "task 'b' never runs"),
+    ),
+    "a step that uses its own group": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    steps:\n    - - {name: a, template: t}\n"
+        "      - {name: b, template: t, when: '{{steps.a.status}} == x'}\n  - {name: t, suspend: {}}\n",
+        (6, "step 'b' uses 'a' of its own group"),
+    ),
+    "a duration that is none": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    suspend:\n      duration: soon\n",
+        (5, "soon"),
+    ),
+    "a retry expression that does not parse": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    container: {image: i}\n"
+        "    retryStrategy:\n      expression: a ==\n",
+        (6, "unexpected token EOF"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "expected"), DOUBTS.values(), ids=DOUBTS)
+def test_lint_doubts_what_argo_lets_pass(spec: str, expected: tuple[int, str]) -> None:
+    ((line, severity, message),) = linted("Workflow", spec)
+    assert (line, severity) == (expected[0], "warning")
+    assert expected[1] in message
+
+
+SENSOR = """  dependencies:
+  - {{name: a, eventSourceName: s, eventName: e}}
+  - {{name: b, eventSourceName: s, eventName: e, filters: {{data: [{data}]}}}}
+  triggers:
+  - template: {{name: t, conditions: {conditions}, log: {{}}}}
+    parameters: [{{src: {{dependencyName: {source}}}, dest: x}}]
+"""
+SENSORS = {
+    "an undeclared name in conditions": ("a && c", "a", "number, value: ['1']", 5, "unknown"),
+    "conditions that do not parse": ("a &&", "a", "number, value: ['1']", 5, "unexpected token"),
+    "a dependency nobody waits for": ("a", "a", "number, value: ['1']", 3, "no trigger waits for"),
+    "a parameter of an undeclared one": ("a && b", "aa", "number, value: ['1']", 6, "not declared"),
+    "a number that is none": ("a && b", "a", "number, value: [x]", 3, "is not a number"),
+    "a type there is not": ("a && b", "a", "date, value: [x]", 3, "no value has type 'date'"),
+}
+
+
+@pytest.mark.parametrize("case", SENSORS.values(), ids=SENSORS)
+def test_lint_doubts_sensors_that_cannot_work(case: tuple[str, str, str, int, str]) -> None:
+    conditions, source, data, line, expected = case
+    spec = SENSOR.format(conditions=conditions, source=source, data=f"{{path: p, type: {data}}}")
+    ((found_line, severity, message),) = linted("Sensor", spec)
+    assert (found_line, severity) == (line, "warning")
+    assert expected in message
+
+
+def test_events_that_no_source_of_the_files_has_are_named() -> None:
+    source = HEAD.format("EventSource") + "  webhook: {push: {endpoint: /}}\n"
+    sensor = HEAD.format("Sensor") + (
+        "  dependencies: [{name: a, eventSourceName: x, eventName: pusch}]\n"
+        "  triggers: [{template: {name: t, log: {}}}]\n"
+    )
+    (problem,), _ = lint([(source, "s.yaml"), (sensor, "x.yaml")])
+    assert problem.path == "spec.dependencies[0].eventName"
+    assert problem.advice == "did you mean push?"
+
+
+def test_the_workflow_inside_a_trigger_is_checked_in_its_place() -> None:
+    spec = """  dependencies: [{name: a, eventSourceName: x, eventName: e}]
+  triggers:
+  - template:
+      name: t
+      argoWorkflow:
+        operation: submit
+        source:
+          resource:
+            apiVersion: argoproj.io/v1alpha1
+            kind: Workflow
+            metadata: {generateName: w-}
+            spec:
+              entrypoint: gone
+              templates: [{name: main, container: {image: i}}]
+"""
+    found = linted("Sensor", spec)
+    assert (12, "error", "template name 'gone' undefined") in found
+
+
+def test_strict_argo_names_extensions_and_old_spellings() -> None:
+    sensor = """  dependencies: [{name: a, eventSourceName: x, eventName: e}]
+  triggers:
+  - template: {name: t, log: {}, join: {by: x}}
+"""
+    assert linted("Sensor", sensor) == []
+    ((line, _, message),) = linted("Sensor", sensor, strict_argo=True)
+    assert (line, "'join' is an extension" in message) == (3, True)
+    cron = "  schedule: '* * * * *'\n  workflowSpec: {entrypoint: m, templates: [{name: m, suspend: {}}]}\n"
+    assert linted("CronWorkflow", cron) == []
+    ((_, _, message),) = linted("CronWorkflow", cron, strict_argo=True)
+    assert "'schedule'" in message
+
+
+@pytest.mark.skipif(not EXAMPLES.exists(), reason="conformance material is not here")
+def test_argos_own_examples_lint_without_errors() -> None:
+    files = sorted(EXAMPLES.rglob("*.yaml"))
+    found, count = lint([(file.read_text(), file.name) for file in files])
+    assert [str(problem) for problem in found if problem.severity == "error"] == []
+    assert count == 153
