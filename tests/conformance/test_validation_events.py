@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bireme.kit.errors import InvalidManifest
+from bireme.kit.errors import InvalidManifest, Problem
 from bireme.manifests import decode, events, validate_events
 from bireme.manifests.validate import validate, validate_sensor
 
@@ -37,9 +37,11 @@ def first_problem(kind: str, spec: dict[str, Any], bus: str = "jetstream") -> st
     except InvalidManifest as error:
         return f"not decoded: {error}"
     if isinstance(manifest, events.Sensor):
-        problems = validate_sensor(manifest, bus)
-    else:
-        problems = validate(manifest)
+        return first(validate_sensor(manifest, bus))
+    return first(validate(manifest))
+
+
+def first(problems: list[Problem]) -> str:
     return problems[0].message if problems else ""
 
 
