@@ -10,7 +10,19 @@ from controller.dag.scope import Layered
 from controller.dag.state import Run
 
 _OF_THE_INPUT = ("path", "mode", "recurseMode", "optional", "name", "globalName")
-_LOCATIONS = ("s3", "git", "http", "artifactory", "hdfs", "raw", "oss", "gcs", "azure", "plugin")
+_LOCATIONS = (
+    "local",
+    "s3",
+    "git",
+    "http",
+    "artifactory",
+    "hdfs",
+    "raw",
+    "oss",
+    "gcs",
+    "azure",
+    "plugin",
+)
 
 
 ABSENT = "argument references an absent optional (skipped/omitted node output with no default)"

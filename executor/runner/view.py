@@ -87,8 +87,14 @@ def _fill(original: str, mirror: str, declared: Tree) -> None:
                 if entry.name not in declared:
                     _show(entry, f"{mirror}/{entry.name}")
     for name, below in declared.items():
-        if below and os.path.isdir(f"{original}/{name}"):
+        if not os.path.isdir(f"{original}/{name}"):
+            continue
+        if below:
             _fill(f"{original}/{name}", f"{mirror}/{name}", below)
+        elif not os.path.lexists(f"{mirror}/{name}"):
+            # A declared directory that every program expects to be there, such as /tmp: an empty one of its own.
+            os.mkdir(f"{mirror}/{name}")
+            os.chmod(f"{mirror}/{name}", stat.S_IMODE(os.stat(f"{original}/{name}").st_mode))
 
 
 def _show(entry: "os.DirEntry[str]", target: str) -> None:
