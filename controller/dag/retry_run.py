@@ -57,10 +57,11 @@ def reset(
     """Take away and reset nodes as Argo does (spec G.6); the run is as if it had not been started."""
     run = turn.run
     _check(run, restart_successful, selector_text)
-    chosen = set(_failed(run))
+    chosen: set[str] = set()
     if restart_successful and selector_text:
         matches = selector.matcher(run, selector_text)
-        chosen |= {node.id for node in run.nodes.values() if matches(node)}
+        chosen = {node.id for node in run.nodes.values() if matches(node)}
+    chosen |= set(_failed(run, chosen))
     gone, reset_nodes = _consequences(run, chosen)
     if parameters:
         gone |= _children_of_groups(run, reset_nodes - gone)
@@ -85,16 +86,16 @@ def _check(run: Run, restart_successful: bool, selector_text: str) -> None:
     raise OperationRefused(f"Cannot retry a workflow in phase {run.phase}")
 
 
-def _failed(run: Run) -> Iterator[str]:
-    """Failed execution nodes after which nothing succeeded."""
+def _failed(run: Run, chosen: set[str]) -> Iterator[str]:
+    """Failed execution nodes after which nothing succeeded that will stay."""
     for node in run.nodes.values():
-        if node.type in _EXECUTION and node.phase in BAD and not _led_to_success(run, node):
+        if node.type in _EXECUTION and node.phase in BAD and not _led_to_success(run, node, chosen):
             yield node.id
 
 
-def _led_to_success(run: Run, node: Node) -> bool:
+def _led_to_success(run: Run, node: Node, chosen: set[str]) -> bool:
     start = node.owner if "retried" in node.flags and node.owner in run.nodes else node.id
-    below = subtree(run, start) - {start}
+    below = subtree(run, start) - {start} - chosen
     return any(run.nodes[i].type in _EXECUTION and run.nodes[i].phase == "Succeeded" for i in below)
 
 

@@ -131,6 +131,8 @@ def _policy_retries(strategy: Json, last: Node) -> bool:
     policy = strategy.get("retryPolicy") or (
         "Always" if strategy.get("expression") else "OnFailure"
     )
+    if policy not in ("OnFailure", "OnError", "Always", "OnTransientError"):
+        raise BadStrategy(f"{policy} is not a valid RetryPolicy")
     if policy == "OnTransientError":
         return any(mark in last.message.lower() for mark in _TRANSIENT)
     return policy == "Always" or policy == {"Failed": "OnFailure", "Error": "OnError"}[last.phase]
