@@ -1,6 +1,7 @@
 """One workflow in this process: a database and step directories that are gone afterwards, the same engine as ever."""
 
 import asyncio
+import os
 import signal
 import tempfile
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ from server.secrets import KeptSecrets
 from server.settings import Settings
 
 Json = dict[str, Any]
+_SCRATCH = "/var/tmp" if os.path.isdir("/var/tmp") else None
+"""Not /tmp: a step may declare /tmp itself as an output, which must not hold our own files."""
+
 FINAL = ("Succeeded", "Failed", "Error")
 LAST_LINES = 20
 
@@ -65,7 +69,9 @@ class OneRun:
             return Ended(found, last_words)
 
     async def _controller(self, stack: AsyncExitStack) -> Controller:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bireme-run-")))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="bireme-run-", dir=_SCRATCH))
+        )
         settings = self.settings.with_(data_dir=folder)
         secrets = parts.secrets_of(settings)
         clock = SystemClock()
@@ -94,9 +100,9 @@ class OneRun:
 
 
 def _keep(one: Checked, shelf: TemplateShelf, secrets: KeptSecrets) -> None:
-    if one.kind in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
+    if one.kind in ("WorkflowTemplate", "ClusterWorkflowTemplate", "ConfigMap"):
         shelf.apply(one.manifest)
-    elif one.kind in ("Secret", "ConfigMap"):
+    if one.kind in ("Secret", "ConfigMap"):
         secrets.keep(one.kind, one.namespace, one.name, one.manifest)
 
 

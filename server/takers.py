@@ -69,17 +69,32 @@ class SourceTaker:
         await self._sources.remove(namespace, name)
 
 
-class ValueTaker:
-    """Secrets and ConfigMaps are kept for whoever refers to them."""
+class SecretTaker:
+    """Secrets are kept for whoever refers to them."""
 
-    def __init__(self, secrets: KeptSecrets, kind: str) -> None:
-        self._secrets, self._kind = secrets, kind
+    def __init__(self, secrets: KeptSecrets) -> None:
+        self._secrets = secrets
 
     async def apply(self, stored: StoredObject) -> None:
-        self._secrets.keep(stored.kind, stored.namespace, stored.name, stored.manifest)
+        self._secrets.keep("Secret", stored.namespace, stored.name, stored.manifest)
 
     async def remove(self, namespace: str, name: str) -> None:
-        self._secrets.forget(self._kind, namespace, name)
+        self._secrets.forget("Secret", namespace, name)
+
+
+class ConfigMapTaker:
+    """Config maps are kept for steps and sources, and on the shelf, where workflows find their parameters."""
+
+    def __init__(self, secrets: KeptSecrets, shelf: TemplateShelf) -> None:
+        self._secrets, self._shelf = secrets, shelf
+
+    async def apply(self, stored: StoredObject) -> None:
+        self._secrets.keep("ConfigMap", stored.namespace, stored.name, stored.manifest)
+        self._shelf.apply(stored.as_manifest())
+
+    async def remove(self, namespace: str, name: str) -> None:
+        self._secrets.forget("ConfigMap", namespace, name)
+        self._shelf.remove("ConfigMap", namespace, name)
 
 
 def takers(
@@ -97,6 +112,6 @@ def takers(
         "CronWorkflow": CronTaker(crons),
         "Sensor": SensorTaker(sensors),
         "EventSource": SourceTaker(sources),
-        "Secret": ValueTaker(secrets, "Secret"),
-        "ConfigMap": ValueTaker(secrets, "ConfigMap"),
+        "Secret": SecretTaker(secrets),
+        "ConfigMap": ConfigMapTaker(secrets, shelf),
     }

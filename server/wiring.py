@@ -1,6 +1,7 @@
 """How the parts of an engine are built and joined, and in which order they start and stop."""
 
 import gc
+import os
 import sys
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
@@ -121,7 +122,7 @@ async def listen(deck: Deck, token: str, stack: AsyncExitStack) -> str:
         await site.start()
     except OSError as error:
         raise PortInUse(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror};"
+            f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)};"
             " take another port with --port, or 0 for any free one"
         ) from error
     port = runner.addresses[0][1]

@@ -140,7 +140,8 @@ class Terminal:
         from rich.text import Text
 
         lines = [*tree.header(workflow), "", *tree.steps(workflow)]
-        self._live.update(Text.from_ansi("\n".join(lines)), refresh=True)
+        drawn = Text.from_ansi("\n".join(lines), no_wrap=True, overflow="ellipsis")
+        self._live.update(drawn, refresh=True)
 
     def close(self, workflow: dict[str, Any]) -> None:
         self._live.stop()
