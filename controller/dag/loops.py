@@ -65,7 +65,14 @@ def item_of(value: Any) -> Item:
     if isinstance(value, list):
         return Item(f"[{' '.join(scalar_text(v) for v in value)}]", {"item": json_text(value)})
     text = scalar_text(value)
-    return Item("[]" if value is None else text, {"item": text})
+    return Item("[]" if value is None else _label(text), {"item": text})
+
+
+def _label(text: str) -> str:
+    """The text as it stands in a node's name: on one line, quotes escaped."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def scalar_text(value: Any) -> str:

@@ -13,7 +13,7 @@ Fraction = tuple[int, int]
 
 def parse(text: str) -> Fraction | None:
     """`N/M` with 0 <= N <= M and M > 0, else None."""
-    done, slash, total = text.partition("/")
+    done, slash, total = text.lstrip().partition("/")
     if not slash or not done.isdigit() or not total.isdigit():
         return None
     pair = int(done), int(total)
