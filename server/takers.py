@@ -1,6 +1,8 @@
 """Who is given the applied objects of each kind: thin adapters between `objects` and the banks."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from bireme.manifests import decode
 from controller.cron import CronBank
@@ -56,14 +58,19 @@ def _lines(stored: StoredObject) -> Callable[[str], int]:
     return lambda path: nearest_line(stored.lines, path)
 
 
+SETTLE_S = 5.0
+
+
 class SourceTaker:
-    """EventSources go to their bank."""
+    """EventSources go to their bank. Who applies one hears back once it listens, or has said why it does not."""
 
     def __init__(self, sources: EventBank) -> None:
         self._sources = sources
 
     async def apply(self, stored: StoredObject) -> None:
         await self._sources.apply(decode.decode(stored.manifest))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._sources.settled(), SETTLE_S)
 
     async def remove(self, namespace: str, name: str) -> None:
         await self._sources.remove(namespace, name)
