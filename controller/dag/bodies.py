@@ -67,7 +67,9 @@ def _condition(frame: Frame, body: Json) -> str:
     text = body.get("when") or ""
     if "{{" not in text:
         return str(text)
-    return str(substitute.resolve(tags.compile_tags(text), frame.scope, substitute.SIBLINGS))
+    return str(
+        substitute.resolve(tags.compile_tags(text), frame.scope, substitute.SIBLINGS, frame.now)
+    )
 
 
 def _holds(condition: str, loop: bool) -> bool:
@@ -90,7 +92,11 @@ def _resolved(frame: Frame, body: Json, group: int, slot: int) -> Json:
     if absent:
         plain = _without(plain, absent)
         compiled = tags.compile_tags(plain)
-    found = substitute.resolve(compiled, frame.scope, substitute.SIBLINGS) if compiled else plain
+    found = (
+        substitute.resolve(compiled, frame.scope, substitute.SIBLINGS, frame.now)
+        if compiled
+        else plain
+    )
     kept = {key: body[key] for key in ("name", "inline") if body.get(key) is not None}
     arguments = found.get("arguments") or {}
     if absent:

@@ -48,6 +48,7 @@ def expire(turn: Turn) -> None:
             turn.stop_task(node)
         turn.move(node, "Failed", STEP_LATE)
         turn.settle(node)
+    turn.hurry_retries()
 
 
 def _unfinished(run: Run) -> list[Node]:

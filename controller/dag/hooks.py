@@ -115,7 +115,32 @@ def _hook_names(holder: Json) -> Iterator[str]:
 
 def is_done(run: Run, node: Node) -> bool:
     """Whether the node has ended and no hook of it is running; what `settled` tells the owner, read from the facts."""
-    return (node.phase in FULFILLED or node.daemoned) and not _running(run, node)
+    if node.phase not in FULFILLED and not node.daemoned:
+        return False
+    holder = holder_of(run, node)
+    if not holder or not (holder.get("hooks") or holder.get("onExit")):
+        return True
+    return not _running(run, node) and not _missed(run, node, holder)
+
+
+def _missed(run: Run, node: Node, holder: Json) -> bool:
+    """Whether a hook should have started and has not: the node ended while the run was suspended."""
+    if node.phase not in COMPLETED:
+        return False
+    wanted = {} if _is_round_of_task(run, node) else dict(holder.get("hooks") or {})
+    if hook := exit_hook(holder):
+        wanted["exit"] = hook
+    fresh = [hook for name, hook in wanted.items() if hook_node(run, node, name) is None]
+    return any(_holds(run, node, hook) for hook in fresh)
+
+
+def _holds(run: Run, node: Node, hook: Json) -> bool:
+    try:
+        return not hook.get("expression") or expressions.holds(
+            hook["expression"], own_scope(run, node)
+        )
+    except LangError:
+        return True  # settling the node says so where people see it
 
 
 def own_scope(run: Run, node: Node) -> Layered:

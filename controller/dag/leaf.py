@@ -50,7 +50,7 @@ def task_of(run: Run, node: Node, definition: Definition) -> Task:
 
 def _body(run: Run, node: Node, definition: Definition) -> Json:
     around = Layered(scope.own_variables(run, node, definition), run.variables)
-    body: Json = substitute.resolve(definition.body, around)
+    body: Json = substitute.resolve(definition.body, around, now=node.started)
     if definition.inputs or definition.input_artifacts:
         return {**body, "inputs": task_inputs(definition, node)}
     return body

@@ -94,6 +94,7 @@ def _shut_down(turn: Turn, strategy: str) -> None:
     for node_id in list(run.index.suspended):
         if not execute.allowed(strategy, run.nodes[node_id].name):
             _end(turn, run.nodes[node_id], f"Stopped with strategy '{strategy}'")
+    turn.hurry_retries()
 
 
 def _end(turn: Turn, node: Node, message: str) -> None:

@@ -3,6 +3,7 @@
 `python -m controller.dag.phase` prints the tables.
 """
 
+import sys
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -15,8 +16,7 @@ FULFILLED: frozenset[Phase] = COMPLETED | {"Skipped", "Omitted"}
 BAD: frozenset[Phase] = frozenset({"Failed", "Error"})
 
 # A node is born in one of the phases of the row "" (Argo makes skipped nodes fulfilled from the start).
-# Out of a fulfilled phase leads only what Argo does itself: an output or hook that fails afterwards turns success
-# into a fault, and a daemon that was counted as done ends for real.
+# Nothing leads out of a fulfilled phase: only a manual retry (`Turn.reopen`) puts a group back to Running.
 MOVES: "Mapping[Phase, frozenset[Phase]]" = {
     "": frozenset({"Pending", "Running", "Succeeded", "Skipped", "Failed", "Error", "Omitted"}),
     "Pending": frozenset({"Running", "Succeeded", "Skipped", "Failed", "Error"}),
@@ -28,8 +28,11 @@ MOVES: "Mapping[Phase, frozenset[Phase]]" = {
     "Error": frozenset(),
 }
 
-# What a manual retry may do to a group it re-opens.
-REOPENED: frozenset[Phase] = frozenset({"Running", "Skipped"})
+# What a manual retry may do to a group, a retry or a pause that it puts back to work.
+REOPENS: "Mapping[Phase, frozenset[Phase]]" = {
+    **dict.fromkeys(MOVES, frozenset[Phase]()),
+    **dict.fromkeys(COMPLETED, frozenset[Phase]({"Running"})),
+}
 
 # Of the run as a whole.
 RUN_MOVES: "Mapping[Phase, frozenset[Phase]]" = {
@@ -58,7 +61,17 @@ def check(moves: "Mapping[Phase, frozenset[Phase]]", old: Phase, new: Phase) -> 
 
 def table(moves: "Mapping[Phase, frozenset[Phase]]") -> str:
     """The moves as lines `from -> to, to`."""
-    return "\n".join(
-        f"{old or '(new)':>10} -> {', '.join(sorted(new)) or '(stays)'}"
-        for old, new in moves.items()
-    )
+    return "\n".join(f"{_shown(old):>10} -> {_targets(new)}" for old, new in moves.items())
+
+
+def _shown(phase: Phase) -> str:
+    return phase or "(new)"
+
+
+def _targets(new: frozenset[Phase]) -> str:
+    return ", ".join(_shown(phase) for phase in sorted(new)) or "(stays)"
+
+
+if __name__ == "__main__":
+    tables = {"Nodes": MOVES, "Nodes, by a manual retry": REOPENS, "Runs": RUN_MOVES}
+    sys.stdout.write("\n".join(f"{title}\n{table(moves)}\n" for title, moves in tables.items()))

@@ -6,6 +6,7 @@ once and kept.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from controller.dag import loops, names
@@ -240,6 +241,7 @@ class Frame:
     """One steps or dag node with its layers; made when the node starts and dropped when it ends."""
 
     def __init__(self, run: Run, node: Node) -> None:
+        self._run = run
         self.node = node
         self.definition = run.definition(node)
         self.own = own_variables(run, node, self.definition)
@@ -248,6 +250,11 @@ class Frame:
         around = frame(run, node.boundary) if node.boundary else None
         self.group = groups_of(run, node) if self.definition.kind == "steps" else 0
         self.depth: int = around.depth + 1 if around else 1
+
+    @property
+    def now(self) -> datetime:
+        """The moment of the advance under way."""
+        return self._run.moment
 
     def artifact_names(self) -> Iterator[str]:
         """All references that name an artifact here."""

@@ -99,6 +99,7 @@ class Run:
         self.labels: dict[str, str] = {}
         self.annotations: dict[str, str] = {}
         self.variables: dict[str, str | None] = {}
+        self.moment = source.created
         self.index = Index()
 
     @property

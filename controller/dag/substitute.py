@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 from bireme.lang import tags
@@ -13,11 +14,13 @@ SIBLINGS = ("steps", "tasks")
 _PURE = re.compile(r"^\{\{\s*([^={}\s][^{}]*?)\s*\}\}$")
 
 
-def resolve(template: tags.Template, scope: Variables, strict: Strict = ()) -> Any:
-    """The template with its tags filled in; values that hold tags are filled in once more."""
-    value = template.substitute(scope, strict=strict)
+def resolve(
+    template: tags.Template, scope: Variables, strict: Strict = (), now: datetime | None = None
+) -> Any:
+    """The template with its tags filled in; values that hold tags are filled in once more. `now` is for now()."""
+    value = template.substitute(scope, strict=strict, now=now)
     if template.tags and has_tags(value):
-        return tags.compile_tags(value).substitute(scope, strict=strict)
+        return tags.compile_tags(value).substitute(scope, strict=strict, now=now)
     return value
 
 

@@ -19,7 +19,7 @@ from controller.dag.model import (
     RunChanged,
     StopTask,
 )  # fmt: skip
-from controller.dag.phase import BAD, FULFILLED, MOVES, RUN_MOVES, Phase
+from controller.dag.phase import BAD, FULFILLED, MOVES, REOPENS, RUN_MOVES, Phase
 from controller.dag.state import Run
 
 LEFT_OVER = "the workflow ended before this step did"
@@ -129,10 +129,7 @@ class Turn:
 
     def move(self, node: Node, to: Phase, message: str | None = None) -> None:
         """Bring a node into another phase by the printed table."""
-        try:
-            phase.check(MOVES, node.phase, to)
-        except phase.IllegalMove as error:
-            raise ImpossibleState(f"node {node.name} ({node.id}): {error}") from error
+        self._check(MOVES, node, to)
         before = node.phase
         fields: dict[str, Any] = {"phase": to}
         if message is not None:
@@ -145,10 +142,17 @@ class Turn:
         if to in FULFILLED and before not in FULFILLED:
             self._count_out(node, to)
 
+    def _check(self, moves: Mapping[Phase, frozenset[Phase]], node: Node, to: Phase) -> None:
+        try:
+            phase.check(moves, node.phase, to)
+        except phase.IllegalMove as error:
+            raise ImpossibleState(f"node {node.name} ({node.id}): {error}") from error
+
     def reopen(self, node: Node) -> None:
         """A manual retry puts a group back to work."""
         self.change(node, message="", started=self.now, finished=None, outputs=None)
-        if node.phase != "Skipped":
+        if node.phase not in ("Skipped", "Omitted"):
+            self._check(REOPENS, node, "Running")
             self.change(node, phase="Running")
 
     def drop(self, ids: Iterable[str]) -> None:
@@ -250,6 +254,13 @@ class Turn:
         around = self.run.definition(self.run.nodes[key])
         return around.parallelism is not None and index.active.get(key, 0) >= around.parallelism
 
+    def hurry_retries(self) -> None:
+        """Whoever waits for a backoff looks again now."""
+        for _, kind, node_id in self.run.index.timers:
+            node = self.run.nodes.get(node_id)
+            if kind == "retry" and node is not None and node.phase not in FULFILLED:
+                self.then(self.rules.visit["Retry"], node)
+
     def end_daemons(self, boundary: str) -> None:
         """The steps or dag is over, and with it the daemons it started."""
         for node_id in [
@@ -350,6 +361,7 @@ def untrack(run: Run, node: Node) -> bool:
     index.frames.pop(node.id, None)
     index.fans.pop(node.id, None)
     index.tasks.pop(node.id, None)
+    index.blocked.pop(node.id, None)
     if not was_tracked or node.type not in COUNTED:
         return False
     index.active[node.boundary] -= 1

@@ -126,6 +126,7 @@ def config_fault(run: Run, ref: Json) -> str:
 
 def refresh(run: Run, now: datetime) -> None:
     """Bring the moving variables up to date: status as templates see it, duration, outputs, labels."""
+    run.moment = now
     known = run.variables
     known["workflow.status"] = run.seen_status
     passed = (run.finished or now) - run.started if run.started else None
