@@ -157,7 +157,7 @@ class Nursery:
             if not metadata.get("generateName"):
                 raise _nameless()
             suffix = self._suffix(firing, attempt)
-            metadata["name"] = metadata["generateName"] + suffix
+            metadata["name"] = metadata["generateName"][: _LONGEST_NAME - len(suffix)] + suffix
         return {**manifest, "metadata": metadata}
 
     def _suffix(self, firing: str, attempt: int) -> str:
@@ -237,6 +237,9 @@ class _Remembered(Generic[T]):
             while self._size > REMEMBERED_BYTES and len(self._values) > 1:
                 self._size -= self._values.popitem(last=False)[0].size
 
+
+_LONGEST_NAME = 63
+"""As the Kubernetes API server does it, a long generateName is cut to make room for its suffix."""
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 

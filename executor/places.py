@@ -58,7 +58,14 @@ class Place:
             return self._relative(path, template)
         real = canonical(path)
         mirrored = self.mirrored(real)
-        return mirrored if self._is_private(real) or mirrored.exists() else Path(real)
+        found = mirrored if self._is_private(real) or mirrored.exists() else Path(real)
+        return found if os.path.lexists(found) else self._at_the_root(real, template) or found
+
+    def _at_the_root(self, real: str, template: dict[str, Any]) -> Path | None:
+        """A file of the root directory that was written by its bare name: images mostly work in `/`."""
+        left = self.folder / os.path.basename(real)
+        at_root = os.path.dirname(real) == "/" and not _working_directory(template)
+        return left if at_root and left.exists() else None
 
     def mirrored(self, real: str) -> Path:
         return Path(self.prefix + files.VIEW + real)

@@ -27,6 +27,7 @@ LATER: dict[str, str] = {
     "variables-showcase": "daemon with outputs.ip comes with the workflow language release",
     "work-avoidance": "needs a volume claim and an S3 bucket",
     "volumes-existing": "needs a volume claim",
+    "volumes-emptydir": "volumes come with the container backend",
     "map-reduce": "needs an S3 bucket",
     "resubmit": "fails by chance until resubmitted",
     "suspend-template": "waits for a person",
@@ -64,10 +65,10 @@ def outcome(example: dict[str, Any]) -> tuple[str, str]:
         command += ["--with", path]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env=os.environ, check=False
+            command, capture_output=True, text=True, timeout=240, env=os.environ, check=False
         )
     except subprocess.TimeoutExpired:
-        return "Running", "it did not end within 120 s"
+        return "Running", "it did not end within 240 s"
     try:
         return json.loads(done.stdout)["status"]["phase"], done.stderr[-600:]
     except (ValueError, KeyError):
@@ -78,7 +79,7 @@ def test_each_local_example_ends_in_the_phase_that_argo_reports(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     cases = examples()
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=8) as pool:
         results = list(pool.map(outcome, cases))
     wrong, rows = [], []
     for example, (phase, text) in zip(cases, results, strict=True):
