@@ -67,6 +67,7 @@ class _Checked:
     stored_spec: Json | None
     templates: dict[str, Json]
     lower: tuple[Json, ...]
+    config_maps: dict[str, dict[str, str]]
 
     def definition(self, manifest: Json) -> Definition:
         """What a run of `manifest`, which differs from this spec only in its arguments, is made of.
@@ -79,7 +80,10 @@ class _Checked:
         if stored is not None:
             stored = {**stored, "arguments": merge.join_arguments([own or {}, *self.lower])}
         return Definition(
-            manifest={**manifest, "spec": spec}, stored_spec=stored, templates=self.templates
+            manifest={**manifest, "spec": spec},
+            stored_spec=stored,
+            templates=self.templates,
+            config_maps=self.config_maps,
         )
 
 
@@ -142,6 +146,7 @@ class Nursery:
             labels=labels,
             annotations=metadata.get("annotations") or {},
             templates=definition.templates,
+            config_maps=definition.config_maps,
         )
         cron = cron_key(namespace, labels[CRON]) if CRON in labels else None
         run = begin(source)
@@ -189,11 +194,14 @@ class Nursery:
         base = templates.base_spec(spec, self._shelf, namespace)
         layers = [layer for layer in (base, self._defaults) if layer]
         stored = merge.join_specs(spec, base, self._defaults) if layers else None
+        whole = spec if stored is None else stored
+        reached = templates.closure(whole, self._shelf, namespace)
         return _Checked(
             spec,
             stored,
-            templates.closure(spec if stored is None else stored, self._shelf, namespace),
+            reached,
             tuple(layer.get("arguments") or {} for layer in layers),
+            templates.config_maps(whole, reached, self._shelf, namespace),
         )
 
     def _library(self, definition: Definition, source: dag.Source) -> Library:

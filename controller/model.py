@@ -15,12 +15,14 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run is made of, frozen at its birth: later edits of templates do not reach it.
 
     `manifest` is the workflow as it was created, `stored_spec` the spec merged from its `workflowTemplateRef` (None
-    without one), `templates` the specs that template references reach, by `namespaced/<name>` and `cluster/<name>`.
+    without one), `templates` the specs that template references reach, by `namespaced/<name>` and `cluster/<name>`,
+    `config_maps` the data of the config maps it takes parameters from, by name.
     """
 
     manifest: Json
     stored_spec: Json | None = None
     templates: dict[str, Json] = {}
+    config_maps: dict[str, dict[str, str]] = {}
 
     @property
     def spec(self) -> Json:

@@ -100,3 +100,34 @@ def _references(value: Any) -> Iterator[Json]:
     elif isinstance(value, list):
         for item in value:
             yield from _references(item)
+
+
+def config_maps(
+    spec: Json, reached: Mapping[str, Json], shelf: TemplateShelf, namespace: str
+) -> dict[str, dict[str, str]]:
+    """The data of every config map that a `configMapKeyRef` names, by name, for those that may serve as parameters.
+
+    References whose name holds a tag are only known at run time and are not found here.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for reference in _key_references([spec, *reached.values()]):
+        manifest = shelf.template("ConfigMap", namespace, str(reference.get("name")))
+        if manifest is None:
+            continue
+        labels = manifest["metadata"].get("labels") or {}
+        if labels.get("workflows.argoproj.io/configmap-type") == "Parameter":
+            data = manifest.get("data") or {}
+            found[reference["name"]] = {key: str(value) for key, value in data.items()}
+    return found
+
+
+def _key_references(value: Any) -> Iterator[Json]:
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            if isinstance(reference := node.get("configMapKeyRef"), dict):
+                yield reference
+            pending.extend(node.values())
+        elif isinstance(node, list):
+            pending.extend(node)

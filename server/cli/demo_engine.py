@@ -65,7 +65,7 @@ class _Demo:
             shutil.copytree(EXAMPLES / use, folder / use, dirs_exist_ok=True)
         for path in folder.rglob("*.yaml"):
             text = path.read_text().replace(f'"{_PORT}"', f'"{self.hook_port}"')
-            path.write_text(text.replace("./landing", str(self.landing)))
+            path.write_text(text.replace("/tmp/bireme-landing", str(self.landing)))
         return folder
 
     def _started(self, deck: Any, engine: LocalEngine, is_new: bool) -> None:
