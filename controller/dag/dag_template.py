@@ -86,7 +86,10 @@ def start_ready(turn: Turn, node: Node) -> None:
 
 
 def _start_task(turn: Turn, node: Node, slot: int, *, run: bool) -> bool:
-    """Omit, skip, expand or execute one task; without `run` only the first two. Whether it runs. Raises Blocked."""
+    """Omit, skip, expand or execute one task; without `run` all but the last. Whether it needs a place to run.
+
+    Raises Blocked. A loop needs no place itself: its rounds do.
+    """
     around = scope.frame(turn.run, node.id)
     graph = around.definition.graph
     task = graph.tasks[slot]
@@ -112,9 +115,8 @@ def _start_found(
     first = next(found, None)
     if first is None:
         return _add_unstarted(turn, node, slot, task, phase="Skipped", message=bodies.EMPTY)
-    if run:
-        _start_loop(turn, node, slot, task, fan.chained([first, found]))
-    return True
+    _start_loop(turn, node, slot, task, fan.chained([first, found]))
+    return False
 
 
 def _start_plain(turn: Turn, node: Node, member: Member) -> None:
@@ -149,7 +151,7 @@ def _start_loop(turn: Turn, node: Node, slot: int, task: Json, rounds: Iterator[
 def _add_unstarted(
     turn: Turn, node: Node, slot: int, task: Json, *, phase: str, message: str
 ) -> bool:
-    """A node for a task that does not run; always False, for callers that ask whether it does."""
+    """A node for a task that does not run; always False, because it needs no place."""
     child = new_node(
         turn.run, f"{node.name}.{task['name']}", type="Skipped", phase=phase, owner=node.id, boundary=node.id,
         slot=slot, message=message, template=_template_key(turn, node, slot, task),

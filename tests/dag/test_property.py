@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from controller.dag import fold
 from controller.dag.advance import advance, replan
 from controller.dag.begin import begin
-from controller.dag.model import Begin, Change, Reported, Source, StartTask, StopTask, Tick
+from controller.dag.model import (
+    Begin,
+    Change,
+    Operation,
+    Reported,
+    Source,
+    StartTask,
+    StopTask,
+    Tick,
+)
 from controller.dag.state import Run
 from controller.dag.status import status
 from executor.model import Outputs, Report
@@ -130,6 +139,14 @@ def test_a_run_ends_and_its_index_equals_a_full_replan_after_every_advance(
         if run.phase != "Running":
             break
         now += timedelta(seconds=3)
+        if run.suspended or data.draw(st.integers(0, 9)) == 0:
+            pause = (
+                "resume" if run.suspended and (not out or data.draw(st.booleans())) else "suspend"
+            )
+            done = advance(run, [Operation(kind=pause)], now)
+            if pause == "resume" or not out:
+                continue
+            history += done.changes
         if not out:
             done = advance(run, [Tick()], now)
             continue
