@@ -14,8 +14,10 @@ from bireme.kit.errors import ServiceError
 from bireme.kit.ids import Ids
 from bireme.manifests.manifest import Manifest
 from bireme.storage.ports import Database, Transaction
+from events import store as log_rows
 from events.model import Event
 from events.ports import Secrets
+from sensors import store
 from sensors.entry import Entry
 from sensors.errors import BadSensor
 from sensors.intake import Intake, prepare
@@ -54,6 +56,7 @@ class SensorBank:
         self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom())
         self._entries: dict[str, Entry] = {}
         self._index: dict[Route, tuple[Entry, ...]] = {}
+        self._removed: frozenset[str] = frozenset()
         self._applied = asyncio.Event()
 
     def apply(self, manifest: Manifest[Any]) -> None:
@@ -70,6 +73,7 @@ class SensorBank:
             entry.starts_now = older.is_settled or older.starts_now
             self._unlist(older)
         self._entries[entry.key] = entry
+        self._removed -= {entry.key}
         for source, subject in entry.subscriptions:
             route = (entry.namespace, source, subject)
             self._index[route] = (*self._index.get(route, ()), entry)
@@ -80,6 +84,7 @@ class SensorBank:
         entry = self._entries.pop(f"{namespace}/{name}", None)
         if entry is not None:
             self._unlist(entry)
+            self._removed |= {entry.key}
 
     def problems(self, namespace: str, name: str) -> list[str]:
         """Why the sensor, or some of its triggers, can never fire; compiles it if need be. Empty for an unknown one."""
@@ -99,6 +104,14 @@ class SensorBank:
                 intake.take(event, entries)
         if intake is not None:
             intake.finish()
+
+    def pass_over(self, tx: Transaction) -> None:
+        """Before retention: sensors that have seen all of the log say so, removed ones no longer hold it."""
+        newest = log_rows.newest(tx)
+        settled = [entry.key for entry in tuple(self._entries.values()) if entry.is_settled]
+        store.move(tx, [(key, newest) for key in settled])
+        for key in self._removed:
+            log_rows.forget_cursor(tx, store.consumer(key))
 
     async def run(self) -> None:
         """Catch up with what was missed, and act on firings, until cancelled."""

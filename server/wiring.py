@@ -72,7 +72,7 @@ def join(
     crons = CronBank(database, clock, controller)
     sensors = SensorBank(database, clock, ids, controller, secrets)
     retention = Retention(age=timedelta(seconds=settings.retain_events_s))
-    bus = SqliteBus(database, clock, sensors.consume, retention)
+    bus = SqliteBus(database, clock, sensors.consume, retention, sensors.pass_over)
     listeners = Listeners(settings.host)
     sources = EventBank(
         bus=bus,
