@@ -61,12 +61,16 @@ def _steps_per_second(engine: Engine, count: int) -> float:
     begun = time.perf_counter()
     created = engine.call("/api/v1/workflows/default", {"workflow": workflow(count)})
     name = created["metadata"]["name"]
-    path = f"/api/v1/workflows/default/{name}?fields=status.phase"
-    engine.until(
-        lambda: engine.call(path)["status"].get("phase") in {"Succeeded", "Failed", "Error"}, 300
-    )
+    engine.until(lambda: _phase(engine, name) in {"Succeeded", "Failed", "Error"}, 300)
     elapsed = time.perf_counter() - begun
-    phase = engine.call(path)["status"]["phase"]
+    phase = _phase(engine, name)
     if phase != "Succeeded":
         raise RuntimeError(f"the benchmark's workflow ended {phase}")
     return count / elapsed
+
+
+def _phase(engine: Engine, name: str) -> str:
+    """From the list, which carries no nodes: asking must not be what is measured."""
+    return next(
+        w["status"].get("phase", "") for w in engine.workflows() if w["metadata"]["name"] == name
+    )
