@@ -56,7 +56,10 @@ def compile(text: str, known_names: Sequence[str]) -> Condition:
     plain = text.replace("-", "_")
     names = {name.replace("-", "_"): name for name in known_names}
     builder = _Builder(plain, names)
-    test = builder.build(parse(plain))
+    try:
+        test = builder.build(parse(plain))
+    except RecursionError:
+        raise LangError("the condition is too long") from None
     return Condition(re.sub(r"[\s\"'`]", "", plain), tuple(builder.seen), test)
 
 

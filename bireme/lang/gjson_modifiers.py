@@ -7,9 +7,11 @@ from typing import Final
 from bireme.lang import gjson, gojson
 from bireme.lang import gjson_path as paths
 from bireme.lang import gjson_scan as scan
+from bireme.lang.errors import LangError
 
 Modifier = Callable[[str, str], str]
 _WIDTH: Final = 80
+_MAX_DEPTH: Final = 200
 
 
 def apply(json: str, path: str) -> tuple[str, str] | None:
@@ -69,6 +71,16 @@ def _reverse(json: str, _: str) -> str:
     return json
 
 
+def _checked(json: str) -> str:
+    """The text, if it is not nested so deep that walking all of it would take minutes. Raises LangError."""
+    depth = 0
+    for match in re.finditer(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', json):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        if depth > _MAX_DEPTH:
+            raise LangError(f"the document is nested more than {_MAX_DEPTH} deep")
+    return json.lstrip()
+
+
 def _option(argument: str, name: str) -> bool:
     return gjson.find(argument, name).type == "True"
 
@@ -76,7 +88,7 @@ def _option(argument: str, name: str) -> bool:
 def _flatten(json: str, argument: str) -> str:
     if _kind(json) != "[":
         return json
-    return f"[{','.join(_opened(json.lstrip(), _option(argument, 'deep'), True))}]"
+    return f"[{','.join(_opened(_checked(json), _option(argument, 'deep'), True))}]"
 
 
 def _opened(array: str, deep: bool, open_items: bool) -> Iterator[str]:
@@ -140,7 +152,7 @@ def _group(json: str, _: str) -> str:
 
 
 def _dig(json: str, path: str) -> str:
-    return f"[{','.join(_dug(json.lstrip(), path))}]"
+    return f"[{','.join(_dug(_checked(json), path))}]"
 
 
 def _dug(json: str, path: str) -> Iterator[str]:
@@ -157,7 +169,7 @@ def _dug(json: str, path: str) -> Iterator[str]:
 
 def _pretty(json: str, argument: str) -> str:
     width = int(gjson.find(argument, "width").number) if argument else 0
-    return _laid_out(scan.minify(json), "", width or _WIDTH) + "\n"
+    return _laid_out(scan.minify(_checked(json)), "", width or _WIDTH) + "\n"
 
 
 def _laid_out(json: str, margin: str, width: int) -> str:

@@ -19,10 +19,13 @@ _UNITS: Final = {
 }
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)([^\d.]*)")
 _LIMIT: Final = 1 << 63
+MAX_TEXT: Final = 100
 
 
 def nanoseconds(text: str) -> int:
     """The length of `1h30m` in nanoseconds. Raises LangError with Go's words."""
+    if len(text) > MAX_TEXT:
+        raise LangError(f"time: a duration of more than {MAX_TEXT} characters is refused")
     body = text[1:] if text[:1] in ("+", "-") and text else text
     sign = -1 if text.startswith("-") else 1
     if body == "0":
@@ -53,7 +56,7 @@ def _length(match: re.Match[str], text: str) -> int:
 def parse(text: str) -> timedelta:
     """A length of time from `1h30m`, or from a bare number of seconds."""
     text = text.strip()
-    if re.fullmatch(r"[+-]?\d+", text):
+    if re.fullmatch(r"[+-]?\d{1,18}", text):
         return _delta(int(text) * 1_000_000_000, text)
     return _delta(nanoseconds(text), text)
 

@@ -3,11 +3,12 @@
 import re
 from typing import Any, Final
 
-from bireme.lang.errors import LangError
+from bireme.lang.errors import LangError, OverBudget
 from bireme.lang.expr.times import Time
 from bireme.lang.expr.values import go_type, json_float, text
 
 MAX_DEPTH: Final = 200
+MAX_PARTS: Final = 3_000_000
 _SPECIAL = re.compile('[\\x00-\\x1f"\\\\<>&\u2028\u2029]')
 _PLAIN = re.compile('[\\x00-\\x1f"\\\\\u2028\u2029]')
 _SHORT: Final = {
@@ -39,6 +40,8 @@ def dumps(value: Any, *, indent: str = "", html: bool = True) -> str:
 
 
 def _write(value: Any, out: list[str], indent: str, line: str, html: bool) -> None:
+    if len(out) > MAX_PARTS:
+        raise OverBudget("memory budget exceeded")
     if isinstance(value, dict):
         _write_map(value, out, indent, line, html)
     elif isinstance(value, (list, tuple)):

@@ -31,6 +31,7 @@ _LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"*", "/", "%"}),
     frozenset({"**"}),
 )
+_TOO_DEEP = "the expression nests too deep to be evaluated"
 _BINARY = frozenset({"MODIFIER", "LOGICALOP", "COMPARATOR", "TERNARY", "SEPARATOR"})
 
 
@@ -41,8 +42,19 @@ def compile(text: str) -> Eval:
 
 
 def compile_words(given: list[Word]) -> Eval:
-    """The words as a function of the parameters."""
-    return _Parser(given).expression(0)
+    """The words as a function of the parameters. Raises LangError for what nests too deep."""
+    try:
+        compiled = _Parser(given).expression(0)
+    except RecursionError:
+        raise LangError(_TOO_DEEP) from None
+
+    def evaluate(env: Env) -> Any:
+        try:
+            return compiled(env)
+        except RecursionError:
+            raise LangError(_TOO_DEEP) from None
+
+    return evaluate
 
 
 class _Parser:

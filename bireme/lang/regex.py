@@ -13,6 +13,7 @@ Search = Callable[[str], bool]
 MAX_PATTERN: Final = 1_000
 MAX_TEXT: Final = 100_000
 _SHORT: Final = 100
+_MANY: Final = 8
 _CLASSES: Final = {
     "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s",
     "word": r"\w", "xdigit": "0-9a-fA-F", "blank": " \\t", "punct": r"!-/:-@\[-`{-~", "cntrl": r"\x00-\x1f\x7f",
@@ -22,9 +23,9 @@ _POSIX = re.compile(r"\[:(\^?)(\w+):\]")
 _ESCAPE = re.compile(r"\\Q(.*?)(?:\\E|$)|\\x\{([0-9a-fA-F]+)\}|\\.", re.DOTALL)
 _ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]", re.DOTALL)
 _PERL_ONLY = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P=|P>)|[+*?}][+*]")
-_REPEAT = re.compile(r"[+*]|\{\d+,\d*\}")
-# A repeated group that repeats inside: the shape of catastrophic backtracking.
-_NESTED = re.compile(r"(?:[+*]|\{\d+,\d*\})[^(]*\)(?:[+*]|\{\d+,\d*\})")
+_REPEAT = re.compile(r"[+*?]|\{\d+,\d*\}")
+_HEAD = re.compile(r"\((?:\?(?:P?<\w+>|[imsU-]*:))?")
+_QUANTIFIERS: Final = "+*{"
 
 
 @lru_cache(maxsize=512)
@@ -35,10 +36,28 @@ def compile(pattern: str) -> Search:
     bare = _ATOM.sub("x", re.sub(r"\\Q.*?(?:\\E|$)", "x", pattern))
     if _PERL_ONLY.search(bare) or re.search(r"(?<!\\)(?:\\\\)*\\[1-9Z]", pattern):
         raise LangError(f"error parsing regexp: invalid or unsupported Perl syntax: `{pattern}`")
-    if r"\p" in pattern.lower() or _NESTED.search(bare):
+    repeats = len(_REPEAT.findall(_HEAD.sub("(", bare)))
+    if r"\p" in pattern.lower() or repeats > _MANY or _is_ambiguous(bare):
         return _linear(pattern)
     quick = _backtracking(pattern)
-    return quick if len(_REPEAT.findall(bare)) < 3 else _by_length(quick, pattern)
+    return quick if repeats < 3 else _by_length(quick, pattern)
+
+
+def _is_ambiguous(bare: str) -> bool:
+    """Whether a repeated group holds a choice or a repetition: the shape of catastrophic backtracking."""
+    plain = _HEAD.sub("(", bare)
+    varied = [False]
+    for at, char in enumerate(plain):
+        if char == "(":
+            varied.append(False)
+        elif char == ")" and len(varied) > 1:
+            inner = varied.pop()
+            if inner and plain[at + 1 : at + 2] in _QUANTIFIERS and at + 1 < len(plain):
+                return True
+            varied[-1] = varied[-1] or inner
+        elif char in "+*?{|":
+            varied[-1] = True
+    return False
 
 
 def _by_length(quick: Search, pattern: str) -> Search:

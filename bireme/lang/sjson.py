@@ -8,6 +8,7 @@ from bireme.lang import gjson_path as paths
 from bireme.lang.errors import LangError
 
 MAX_INDEX: Final = 100_000
+MAX_DEPTH: Final = 200
 Key = str | int
 _COMPLEX = re.compile(r"(?<!\\)[*?#@|]|(?:^|\.)[!{\[]")
 
@@ -36,7 +37,9 @@ def delete(document: Any, path: str) -> Any:
 
 
 def _parts(path: str) -> list[Key]:
-    """Names and indexes. A leading `:` makes a number a name."""
+    """Names and indexes. A leading `:` makes a number a name. Raises LangError for a path nobody means."""
+    if path.count(".") > MAX_DEPTH:
+        raise LangError(f"the path has more than {MAX_DEPTH} parts")
     parts: list[Key] = []
     for raw in re.split(r"(?<!\\)\.", path):
         plain = re.sub(r"\\(.)", r"\1", raw)

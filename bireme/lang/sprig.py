@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from bireme.lang.errors import LangError, OverBudget
 from bireme.lang.expr.times import Duration, Time
+from bireme.lang.expr.values import Allowance
 
 _REFUSED: Final = ("env", "expandenv", "getHostByName")
 _SIZED: Final = frozenset(
@@ -84,11 +85,22 @@ def _plain(name: str, function: Function) -> Function:
 
 
 def _inward(value: Any) -> Any:
+    if isinstance(value, (list, dict)):
+        _measure(value, Allowance())
+        return value
     if isinstance(value, Time):
         return value.at
     if isinstance(value, Duration):
         return timedelta(microseconds=int(value) / 1000)
     return value
+
+
+def _measure(value: Any, allowance: Allowance) -> None:
+    """Raises OverBudget for a value with more elements than one call may look at."""
+    allowance.take(len(value))
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, (list, dict)):
+            _measure(item, allowance)
 
 
 def _outward(value: Any) -> Any:

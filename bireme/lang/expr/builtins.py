@@ -247,22 +247,23 @@ def reverse(value: Any) -> list[Any]:
 
 
 def uniq(value: Any) -> list[Any]:
-    kept: list[Any] = []
-    seen: set[Any] = set()
+    allowance = values.Allowance()
+    kept: dict[Any, Any] = {}
     for item in _list("uniq", value):
-        if isinstance(item, (list, dict)):
-            if any(_same(item, other) for other in kept):
-                continue
-        elif (key := (type(item), item)) in seen:
-            continue
-        else:
-            seen.add(key)
-        kept.append(item)
-    return kept
+        kept.setdefault(_identity(item, allowance), item)
+    return list(kept.values())
 
 
-def _same(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and values.equal(a, b)
+def _identity(value: Any, allowance: values.Allowance) -> Any:
+    """Something hashable that is equal for equal values only."""
+    if isinstance(value, list):
+        allowance.take(len(value))
+        return (list, tuple(_identity(item, allowance) for item in value))
+    if isinstance(value, dict):
+        allowance.take(len(value))
+        pairs = ((key, _identity(item, allowance)) for key, item in value.items())
+        return (dict, frozenset(pairs))
+    return (bool if isinstance(value, bool) else float if is_number(value) else type(value), value)
 
 
 def concat(*args: Any) -> list[Any]:

@@ -141,7 +141,7 @@ def _binary(compiler: Compiler, tree: nodes.Binary) -> Run:
     if op == "matches" and isinstance(tree.right, nodes.Constant):
         compiler.guard(regex.compile, at, right)(Frame({}, {}))
     work = _OPERATORS[op]
-    spends = op == ".."
+    spends = op in ("..", "in")
 
     def run(frame: Frame) -> Any:
         a, b = left(frame), right(frame)
@@ -150,7 +150,8 @@ def _binary(compiler: Compiler, tree: nodes.Binary) -> Run:
         except LangError as error:
             raise compiler.located(error, at) from None
         if spends:
-            frame.spend(len(result) // 8)
+            made = result if op == ".." else b
+            frame.spend(len(made) // 16 if isinstance(made, list) else 1)
         return result
 
     return run

@@ -14,6 +14,7 @@ from bireme.lang.expr.names import mentioned, required
 from bireme.lang.expr.parser import parse
 
 MAX_TEXT: Final = 100_000
+_TOO_DEEP: Final = "the expression nests too deep to be evaluated"
 
 
 class Expression:
@@ -24,13 +25,16 @@ class Expression:
     def __init__(self, text: str) -> None:
         if len(text) > MAX_TEXT:
             raise LangError(f"the expression is longer than {MAX_TEXT} characters; split it")
-        tree = parse(text)
         compiler = Compiler(text)
         self.text = text
-        self._run = compiler.node(tree)
+        try:
+            tree = parse(text)
+            self._run = compiler.node(tree)
+            self.identifiers: frozenset[str] = required(tree)
+            self.mentions: frozenset[str] = mentioned(tree)
+        except RecursionError:
+            raise LangError(_TOO_DEEP) from None
         self._roots = tuple(compiler.roots)
-        self.identifiers: frozenset[str] = required(tree)
-        self.mentions: frozenset[str] = mentioned(tree)
 
     def evaluate(
         self,
@@ -50,7 +54,7 @@ class Expression:
         try:
             return self._run(Frame(env, functions, undefined_ok, now))
         except RecursionError:
-            raise LangError("the expression nests too deep to be evaluated") from None
+            raise LangError(_TOO_DEEP) from None
 
     def _check_names(self, env: Mapping[str, Any], functions: Mapping[str, Any]) -> None:
         for name in self._roots:

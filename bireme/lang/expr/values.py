@@ -71,20 +71,38 @@ def go_type(value: Any) -> str:
     return "func" if callable(value) else "int64" if isinstance(value, int) else "unknown"
 
 
-def equal(a: Any, b: Any) -> bool:
+class Allowance:
+    """How many more elements may be looked at: shared parts can make a small value endless to walk."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MEMORY_BUDGET
+
+    def take(self, count: int) -> None:
+        """Raises OverBudget when there are not that many left."""
+        self.left -= count
+        if self.left < 0:
+            raise OverBudget("memory budget exceeded")
+
+
+def equal(a: Any, b: Any, allowance: Allowance | None = None) -> bool:
     """Numbers compare by value, lists element by element, everything else only with its own type."""
     if type(a) is type(b):
-        if type(a) is list:
-            return len(a) == len(b) and all(map(equal, a, b))
-        if isinstance(a, dict):
-            return _same_map(a, b)
+        if isinstance(a, (list, dict)):
+            return _same_parts(a, b, allowance or Allowance())
         return bool(a == b)
     return is_number(a) and is_number(b) and bool(a == b)
 
 
-def _same_map(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
+def _same_parts(a: Any, b: Any, allowance: Allowance) -> bool:
+    if len(a) != len(b):
+        return False
+    allowance.take(len(a))
+    if isinstance(a, list):
+        return all(equal(x, y, allowance) for x, y in zip(a, b, strict=True))
     return a.keys() == b.keys() and all(
-        type(a[key]) is type(b[key]) and equal(a[key], b[key]) for key in a
+        type(a[key]) is type(b[key]) and equal(a[key], b[key], allowance) for key in a
     )
 
 
@@ -92,7 +110,9 @@ def contains(needle: Any, stack: Any) -> bool:
     """The operator `in`."""
     if stack is None:
         return False
-    if isinstance(stack, (list, range)):
+    if isinstance(stack, list):
+        if isinstance(needle, str):
+            return needle in stack
         return any(equal(needle, item) for item in stack)
     if isinstance(stack, dict):
         if not isinstance(needle, str) and not isinstance(stack, Grouped):
@@ -276,17 +296,27 @@ def text(value: Any) -> str:
     """A value as Go's %v prints it."""
     if isinstance(value, str):
         return value
+    return _text(value, Allowance())
+
+
+def _text(value: Any, allowance: Allowance) -> str:
+    if isinstance(value, (list, tuple)):
+        allowance.take(len(value))
+        return f"[{' '.join(_text(item, allowance) for item in value)}]"
+    if isinstance(value, dict):
+        allowance.take(len(value))
+        keys = sorted(value, key=_map_order)
+        return f"map[{' '.join(f'{_scalar(key)}:{_text(value[key], allowance)}' for key in keys)}]"
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
     if value is None:
         return "<nil>"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return float_text(value)
-    if isinstance(value, (list, tuple)):
-        return f"[{' '.join(map(text, value))}]"
-    if isinstance(value, dict):
-        pairs = sorted(value.items(), key=lambda pair: _map_order(pair[0]))
-        return f"map[{' '.join(f'{text(key)}:{text(item)}' for key, item in pairs)}]"
     if isinstance(value, bytes):
         return f"[{' '.join(map(str, value))}]"
     return str(value)
