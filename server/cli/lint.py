@@ -1,21 +1,18 @@
 """`bireme lint`."""
 
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import click
 
-from bireme.kit.errors import InvalidManifest, Problem
+from bireme.kit.errors import Problem
 from server.cli import files, output
-from server.objects import check
-from server.objects.check import Checked
 
 
 @click.command("lint", short_help="Check manifests without running anything.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True))
+@click.option("--strict-argo", is_flag=True, help="Also name what Argo itself would not accept.")
 @click.option("-o", "--output", "form", type=click.Choice(["pretty", "simple", "json", "yaml"]))
-def lint(paths: tuple[str, ...], form: str | None) -> None:
+def lint(paths: tuple[str, ...], strict_argo: bool, form: str | None) -> None:
     """Check manifests: syntax, fields, references between files. Needs no engine; exits with 1 when something is wrong.
 
     \b
@@ -23,7 +20,7 @@ def lint(paths: tuple[str, ...], form: str | None) -> None:
       bireme lint examples/
       bireme lint -o simple my-workflow.yaml
     """
-    problems, count = problems_of(paths)
+    problems, count = problems_of(paths, strict_argo=strict_argo)
     if form in ("json", "yaml"):
         import msgspec
 
@@ -38,21 +35,9 @@ def lint(paths: tuple[str, ...], form: str | None) -> None:
     sys.exit(1 if any(problem.severity == "error" for problem in problems) else 0)
 
 
-def problems_of(paths: tuple[str, ...]) -> tuple[list[Problem], int]:
+def problems_of(paths: tuple[str, ...], *, strict_argo: bool = False) -> tuple[list[Problem], int]:
     """The problems of all files taken together, and how many objects were looked at."""
-    problems: list[Problem] = []
-    checked: list[Checked] = []
-    for text, name in (entry for path in paths for entry in files.texts(path)):
-        try:
-            checked += check.text(text, name)
-        except InvalidManifest as error:
-            problems += error.problems
-    templates = {one.key: one.manifest for one in checked}
+    from bireme.manifests import lint
 
-    def template(kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
-        return templates.get((kind, namespace, name))
-
-    for one in checked:
-        if one.kind:
-            problems += check.problems_in(one, template)
-    return problems, len(checked)
+    texts = (entry for path in paths for entry in files.texts(path))
+    return lint.lint(texts, strict_argo=strict_argo)
