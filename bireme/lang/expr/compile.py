@@ -8,8 +8,8 @@ from bireme.lang.errors import LangError
 from bireme.lang.expr import builtins, nodes, predicates, values
 from bireme.lang.expr.fetch import cut, fetch, fetch_key
 from bireme.lang.expr.frame import Frame, Run, Stop
+from bireme.lang.expr.grammar import BUILTINS, PREDICATES
 from bireme.lang.expr.lexer import error_at
-from bireme.lang.expr.parser import BUILTINS, PREDICATES
 from bireme.lang.expr.times import Time
 
 _POINTERS: Final = ("", "index", "acc")
