@@ -14,8 +14,10 @@ setup: $(STAMP) ## make .venv with everything in it, and .venv/bin/bireme
 $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked dependencies into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
 demo: $(STAMP) ## the main job on the embedded default: events in, workflows out
@@ -41,7 +43,6 @@ bench: $(STAMP) ## benchmarks: each figure beside a limit measured in the same r
 	$(BIN)/python -m benchmarks
 
 lock: $(STAMP) ## resolve the dependencies anew
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --group dev --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
 
 clean: ## remove what the other targets made

@@ -33,23 +33,26 @@ def migrations(words: dialect.Dialect) -> list[Migration]:
 async def migrate(
     database: Database, words: dialect.Dialect, known: list[Migration] | None = None
 ) -> None:
-    """Bring the tables up to date. Raises StorageError when a newer Bireme has been here."""
+    """Bring the tables up to date: what is missing is applied, in order, whatever came after it.
+
+    Raises StorageError when a newer Bireme has been here.
+    """
     known = migrations(words) if known is None else known
     ledger = dialect.in_words_of(words, _LEDGER)
-    newest = await database.write(lambda tx: _newest(tx, ledger))
-    if known and newest > known[-1].number:
+    applied = await database.write(lambda tx: _applied(tx, ledger))
+    if unknown := applied - {migration.number for migration in known}:
         raise StorageError(
-            f"the database is at migration {newest}, this Bireme knows {known[-1].number}: "
+            f"the database is at migration {max(unknown)}, which this Bireme does not know: "
             "use the newer Bireme, or a copy of the data from before the upgrade"
         )
     for migration in known:
-        if migration.number > newest:
+        if migration.number not in applied:
             await _apply(database, migration)
 
 
-def _newest(tx: Transaction, ledger: str) -> int:
+def _applied(tx: Transaction, ledger: str) -> set[int]:
     tx.execute(ledger)
-    return int(tx.query("SELECT coalesce(max(n), 0) FROM migrations")[0][0])
+    return {int(number) for (number,) in tx.query("SELECT n FROM migrations")}
 
 
 async def _apply(database: Database, migration: Migration) -> None:

@@ -34,6 +34,15 @@ async def test_later_migrations_are_applied_in_order(database: Database) -> None
     assert await database.read("SELECT x FROM a") == [(1,)]
 
 
+async def test_a_migration_that_landed_late_is_applied_after_newer_ones(database: Database) -> None:
+    ours = migrations(words(database))
+    newer = Migration(9002, "9002_b.sql", ("CREATE TABLE b (x BIGINT)",))
+    late = Migration(9001, "9001_a.sql", ("CREATE TABLE a (x BIGINT)",))
+    await migrate(database, words(database), [*ours, newer])
+    await migrate(database, words(database), [*ours, late, newer])
+    assert await database.read("SELECT x FROM a") == []
+
+
 async def test_a_failing_migration_leaves_nothing_of_itself(database: Database) -> None:
     broken = Migration(9001, "9001_a.sql", ("CREATE TABLE a (x BIGINT)", "NOT SQL"))
     with pytest.raises(StorageError):
@@ -47,7 +56,7 @@ async def test_a_database_of_a_newer_bireme_is_refused(database: Database) -> No
     await database.write(
         lambda tx: tx.execute("INSERT INTO migrations (n, name) VALUES (9999, 'x')")
     )
-    with pytest.raises(StorageError, match="migration 9999, this Bireme knows"):
+    with pytest.raises(StorageError, match="migration 9999, which this Bireme does not know"):
         await migrate(database, words(database))
 
 

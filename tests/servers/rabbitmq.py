@@ -1,0 +1,57 @@
+"""A RabbitMQ broker. It needs some six seconds to start: one for a test session."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+
+from tests.servers import process
+
+PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one of PATH would change the user
+
+
+@contextlib.contextmanager
+def running() -> Iterator[process.Server]:
+    """A broker at `amqp://guest:guest@127.0.0.1:<server.port>/`."""
+    if not os.path.exists(PROGRAM):
+        process.missing("rabbitmq-server")
+    port, dist, mapper = process.free_port(), process.free_port(), process.free_port()
+    with process.scratch("rabbitmq") as folder:
+        env = {
+            "RABBITMQ_NODENAME": f"t{port}@localhost",
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_DIST_PORT": str(dist),
+            "ERL_EPMD_PORT": str(mapper),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/none",
+            "HOME": str(folder),
+        }
+        server = process.Server([PROGRAM], port, folder, env)
+        try:
+            with process.running(server):
+                asyncio.run(_answers(port))
+                yield server
+        finally:
+            command = ["epmd", "-port", str(mapper), "-kill"]
+            subprocess.run(command, check=False, capture_output=True, env={**os.environ, **env})
+
+
+async def _answers(port: int) -> None:
+    """The port is open some time before the broker speaks."""
+    import aio_pika
+
+    for _ in range(300):
+        try:
+            connection = await aio_pika.connect(f"amqp://guest:guest@127.0.0.1:{port}/")
+        except Exception:
+            await asyncio.sleep(0.1)
+        else:
+            await connection.close()
+            return
+    raise RuntimeError("the broker does not speak AMQP")
