@@ -9,7 +9,6 @@ backend.script(r".*\\.build$", Play(seconds=3, outputs={"version": "1.2"}, log="
 
 import asyncio
 import re
-from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +17,7 @@ from bireme.kit.clock import Clock
 from bireme.kit.supervise import TaskScope
 from executor.model import DEADLINE_EXCEEDED, Outputs, Report, Task
 from executor.registry import backends
+from executor.reports import Reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,7 @@ class MemoryBackend:
         self._acting: dict[str, tuple[Task, Play]] = {}
         self._last: dict[str, Report] = {}
         self._logs: dict[str, str] = {}
-        self._reports: deque[Report] = deque()
-        self._news = asyncio.Event()
+        self._reports = Reports()
         self._scope = TaskScope("memory-backend")
         self.started: list[Task] = []
 
@@ -83,22 +82,12 @@ class MemoryBackend:
         else:
             self._end(task, Play(exit_code=143))
 
-    async def reports(self) -> AsyncIterator[Report]:
-        while True:
-            await self._some_reports()
-            yield self._reports.popleft()
+    def reports(self) -> AsyncIterator[Report]:
+        return self._reports.stream()
 
     async def next_reports(self) -> list[Report]:
-        """All reports there are, waiting for the first: one turn of the loop for many steps."""
-        await self._some_reports()
-        batch = list(self._reports)
-        self._reports.clear()
-        return batch
-
-    async def _some_reports(self) -> None:
-        while not self._reports:
-            self._news.clear()
-            await self._news.wait()
+        """All reports there are, waiting for the first."""
+        return await self._reports.batch()
 
     async def logs(self, task_id: str, follow: bool) -> AsyncIterator[bytes]:
         running = self._running.get(task_id)
@@ -154,5 +143,4 @@ class MemoryBackend:
         self._say(report)
 
     def _say(self, report: Report) -> None:
-        self._reports.append(report)
-        self._news.set()
+        self._reports.put(report)

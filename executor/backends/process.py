@@ -11,9 +11,9 @@ The work is done by the runner (`executor/runner`), a small process of its own w
 """
 
 import asyncio
+import os
 import re
 import shutil
-from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,8 @@ from executor.model import DEADLINE_EXCEEDED, Outputs, Report, Task
 from executor.places import Place
 from executor.ports import Secrets
 from executor.registry import backends
-from executor.runner import files
+from executor.reports import Reports
+from executor.runner import exits, files
 from executor.stores import Stores
 from executor.tail import follow_files
 
@@ -80,8 +81,7 @@ class ProcessBackend:
         self._sent: dict[str, Start] = {}
         self._queue: dict[str, Start] = {}
         self._preparing: set[str] = set()
-        self._reports: deque[Report] = deque()
-        self._news = asyncio.Event()
+        self._reports = Reports()
         self._stops: dict[str, dict[str, Any]] = {}
         self._progress: dict[str, str] = {}
         self._said_once: set[str] = set()
@@ -113,22 +113,12 @@ class ProcessBackend:
             self._stops[task_id] = message
             self._link.say(message)
 
-    async def reports(self) -> AsyncIterator[Report]:
-        while True:
-            await self._some_reports()
-            yield self._reports.popleft()
+    def reports(self) -> AsyncIterator[Report]:
+        return self._reports.stream()
 
     async def next_reports(self) -> list[Report]:
-        """All reports there are, waiting for the first: one turn of the loop for many steps."""
-        await self._some_reports()
-        batch = list(self._reports)
-        self._reports.clear()
-        return batch
-
-    async def _some_reports(self) -> None:
-        while not self._reports:
-            self._news.clear()
-            await self._news.wait()
+        """All reports there are, waiting for the first."""
+        return await self._reports.batch()
 
     async def logs(self, task_id: str, follow: bool) -> AsyncIterator[bytes]:
         place = Place(self._root, task_id)
@@ -139,8 +129,7 @@ class ProcessBackend:
             yield chunk
 
     async def forget(self, task_ids: Collection[str]) -> None:
-        places = [Place(self._root, task_id) for task_id in task_ids]
-        await asyncio.to_thread(_remove, places)
+        await asyncio.to_thread(_remove, self._root, task_ids)
 
     async def close(self) -> None:
         await self._link.close()
@@ -273,7 +262,7 @@ class ProcessBackend:
         progress: str = "",
     ) -> None:
         moment = datetime.fromtimestamp(at, UTC) if at else self._clock.now()
-        self._reports.append(
+        self._reports.put(
             Report(
                 task=task.id,
                 state=state,
@@ -283,7 +272,6 @@ class ProcessBackend:
                 progress=progress,
             )
         )
-        self._news.set()
 
     def _say_once(self, event: str, **keys: Any) -> None:
         if event not in self._said_once:
@@ -301,7 +289,9 @@ def _progress_of(place: Place) -> str:
     return lines[-1] if lines and _PROGRESS.fullmatch(lines[-1]) else ""
 
 
-def _remove(places: list[Place]) -> None:
+def _remove(root: Path, task_ids: Collection[str]) -> None:
+    places = [Place(root, task_id) for task_id in task_ids]
+    exits.forget(str(root), task_ids)
     for place in places:
         for path in place.everything():
             if path.is_dir():
@@ -310,7 +300,8 @@ def _remove(places: list[Place]) -> None:
                 path.unlink(missing_ok=True)
     for folder in {place.folder.parent for place in places}:
         with suppress(OSError):
-            folder.rmdir()  # the run's own directory, once its last step is gone
+            if os.listdir(folder) == [exits.NAME]:  # its last step is gone
+                shutil.rmtree(folder)
 
 
 def _image(task: Task) -> str:

@@ -1,23 +1,21 @@
 """What lies beside a step's directory, and how it is written so that `kill -9` at any moment leaves no doubt.
 
-`steps/<run>/<node>/` is the step's own: its working directory, in which we keep nothing. Beside it lie `<node>.log`:
-the step was claimed and is never started again; `<node>.exit`: it has ended, the record says how. Between the two it
-runs, or its runner was killed. One directory per step is made, not two: making one is a tenth of a no-op step.
+`steps/<run>/<node>/` is the step's own: its working directory, in which we keep nothing. Beside it lies `<node>.log`:
+the step was claimed and is never started again. Once it has ended, a line in the run's `.exits` says how
+(`executor.runner.exits`). Between the two it runs, or its runner was killed.
 """
 
-import json
 import os
 import time
 from typing import Any
 
 LOG = ".log"
 STDOUT = ".stdout"
-EXIT = ".exit"
 VIEW = ".fs"
 FAULT = ".fault"
 SCRIPT = ".script"
 PROGRESS = ".progress"
-ALL = (LOG, STDOUT, EXIT, EXIT + ".tmp", VIEW, FAULT, SCRIPT, PROGRESS, ".main-log")
+ALL = (LOG, STDOUT, VIEW, FAULT, SCRIPT, PROGRESS, ".main-log")
 
 Record = dict[str, Any]
 """The exit record: `code`, `started`, `ended`, `reason` (`deadline`, `stopped`), `fault`, `cpu_s`, `rss_bytes`."""
@@ -49,21 +47,6 @@ def write_whole(path: str, content: bytes, mode: int = 0o644) -> None:
     finally:
         os.close(fd)
     os.rename(fresh, path)
-
-
-def read_exit(folder: str) -> Record | None:
-    """How the step ended, or None while it has not."""
-    try:
-        with open(folder + EXIT, "rb") as file:
-            record: Record = json.loads(file.read())
-    except (FileNotFoundError, ValueError):
-        return None
-    return record
-
-
-def write_exit(folder: str, record: str) -> None:
-    """The step has ended for good. Raises FileNotFoundError when its run was deleted."""
-    write_whole(folder + EXIT, record.encode())
 
 
 def read_fault(folder: str) -> str:

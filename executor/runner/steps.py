@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from executor.runner import files, journal, processes, serial, spawn
+from executor.runner import exits, files, journal, processes, serial, spawn
 from executor.runner.spawn import Message
 
 Tell = Callable[[str], None]
@@ -57,6 +57,7 @@ class Steps:
         self._poller = poller
         self._tell = tell
         self._journal = journal.Journal(root)
+        self._exits = exits.Exits(root)
         self._timers: list[tuple[float, str, int]] = []
         self._unwritten: list[tuple[str, str]] = []
         self._turns = serial.Turns()
@@ -69,9 +70,10 @@ class Steps:
 
     def take_over(self) -> None:
         """Find what a killed runner left: living processes are watched, the others have lost their exit code."""
-        for entry in self._journal.read():
+        last = {entry.task: entry for entry in self._journal.read()}
+        for entry in last.values():
             folder = self._folder(entry.task)
-            if files.read_exit(folder) is not None or not os.path.isdir(folder):
+            if self._exits.read(entry.task) is not None or not os.path.isdir(folder):
                 continue
             if processes.is_same(entry.pid, entry.written_s):
                 self._watch(Step(entry.task, folder, entry.pid, entry.started, entry.deadline))
@@ -151,8 +153,8 @@ class Steps:
             for step in self.running.values():
                 self._trim(step)
         waiting, self._unwritten = self._unwritten, []
-        for folder, record in waiting:
-            self._write(folder, record)
+        for task, record in waiting:
+            self._write(task, record)
 
     @property
     def is_idle(self) -> bool:
@@ -207,7 +209,7 @@ class Steps:
 
     def _known(self, task: str, folder: str) -> None:
         """The step was claimed before and does not run under our eyes."""
-        if record := files.read_exit(folder):
+        if record := self._exits.read(task):
             self._tell_ended(task, json.dumps(record))
         elif pid := processes.find_marked().get(task):
             self._watch(Step(task, folder, pid, files.wall(), 0.0))
@@ -250,20 +252,18 @@ class Steps:
     def _finish(self, task: str, folder: str, record: files.Record, message: Message) -> None:
         ready = self._turns.leave(message, folder)
         text = json.dumps(record)
-        self._write(folder, text)
+        self._write(task, text)
         self._tell_ended(task, text)
         for waiting in ready:
             self.start(waiting)
 
-    def _write(self, folder: str, record: str) -> None:
+    def _write(self, task: str, record: str) -> None:
         try:
-            files.write_exit(folder, record)
+            self._exits.write(task, record)
         except FileNotFoundError:
             return  # the run was deleted meanwhile
         except OSError:
-            self._unwritten.append(
-                (folder, record)
-            )  # the disk is full: kept here until there is room
+            self._unwritten.append((task, record))  # the disk is full: kept until there is room
 
     def _compact(self) -> None:
         now = time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -10,7 +10,7 @@ import pytest
 
 from executor.backends.process import ProcessBackend
 from executor.model import Task
-from executor.runner import files
+from executor.runner import exits, files
 from tests.executor.bench import (
     Bench,
     exists,
@@ -44,7 +44,7 @@ async def test_a_step_that_ended_while_no_engine_was_there_is_reported_with_its_
     await bench.start(task)
     await bench.until(task, "started")
     await vanish(bench.backend)  # type: ignore[arg-type]
-    await until_true(lambda: files.read_exit(f"{root}/steps/{task.id}"))
+    await until_true(lambda: exits.read(str(root), task.id))
     again = Bench(open_process_backend(root))
     await again.backend.adopt([task])
     assert (await again.end(task)).message == "main: Error (exit code 5)"
@@ -75,8 +75,8 @@ async def test_the_runner_keeps_the_deadline_while_no_engine_is_there(
     await bench.start(task)
     await bench.until(task, "started")
     await vanish(bench.backend)  # type: ignore[arg-type]
-    await until_true(lambda: files.read_exit(f"{root}/steps/{task.id}"))
-    record = files.read_exit(f"{root}/steps/{task.id}")
+    await until_true(lambda: exits.read(str(root), task.id))
+    record = exits.read(str(root), task.id)
     assert record is not None
     assert (record["reason"], record["code"]) == ("deadline", 143)
 
