@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bireme.kit.errors import Problem, UserError
+from bireme.manifests.control import RetryStrategy
 from bireme.manifests.manifest import Manifest
 from bireme.manifests.resolve import Call, Holder
-from bireme.manifests.template import DAGTask, RetryStrategy, Template, WorkflowStep
+from bireme.manifests.template import DAGTask, Template, WorkflowStep
 from bireme.manifests.values import is_int_or_variable
 from bireme.manifests.workflow import WorkflowSpec
 

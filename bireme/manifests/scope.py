@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bireme.manifests.template import Outputs, Sequence, Template
+from bireme.manifests.parameters import Outputs
+from bireme.manifests.template import Sequence, Template
 from bireme.manifests.validate_names import Invalid
 from bireme.manifests.values import item_type
 

@@ -4,7 +4,8 @@ import posixpath
 import re
 
 from bireme.manifests.artifacts import Artifact, ArtifactLocation, HDFSArtifact
-from bireme.manifests.template import Arguments, Inputs, Parameter, Template
+from bireme.manifests.parameters import Arguments, Inputs, Parameter
+from bireme.manifests.template import Template
 from bireme.manifests.validate_names import Invalid, check_names, parameter_name_fault
 
 _REQUIRED = {

@@ -5,9 +5,11 @@ from typing import Any
 import yaml as pyyaml
 
 from bireme.manifests.artifacts import Artifact
+from bireme.manifests.bodies import ResourceTemplate
+from bireme.manifests.containers import ContainerSet
 from bireme.manifests.resolve import Base
 from bireme.manifests.scope import tags
-from bireme.manifests.template import ContainerSet, ResourceTemplate, Template
+from bireme.manifests.template import Template
 from bireme.manifests.validate_names import Invalid, check_acyclic, check_names, is_placeholder
 from bireme.manifests.validate_pod import check_reserved
 from bireme.manifests.values import as_int, is_int_or_variable

@@ -1,6 +1,7 @@
 """Custom metrics: names Prometheus takes, a help text, a value."""
 
-from bireme.manifests.template import Prometheus, Template
+from bireme.manifests.metrics import Prometheus
+from bireme.manifests.template import Template
 from bireme.manifests.validate_names import Invalid, is_valid_metric_name
 
 

@@ -1,6 +1,7 @@
 """What of a template concerns its pod: init containers, reserved names, pod-level resources."""
 
-from bireme.manifests.template import PodResources, Template
+from bireme.manifests.containers import PodResources
+from bireme.manifests.template import Template
 from bireme.manifests.validate_names import Invalid
 
 _RESOURCES = frozenset(("cpu", "memory"))

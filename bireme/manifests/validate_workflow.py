@@ -7,9 +7,10 @@ from typing import Any
 from bireme.kit.errors import InvalidManifest
 from bireme.manifests.artifacts import Artifact
 from bireme.manifests.base import Metadata
+from bireme.manifests.parameters import Arguments
 from bireme.manifests.resolve import Base, Call, Library, TemplateLookup, not_found
 from bireme.manifests.scope import ANY_OUTPUT, Names, Placeholders
-from bireme.manifests.template import Arguments, TemplateRef
+from bireme.manifests.template import TemplateRef
 from bireme.manifests.validate_arguments import check_arguments
 from bireme.manifests.validate_names import Invalid, check_names
 from bireme.manifests.validate_pod import check_pod_resources

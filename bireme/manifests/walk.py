@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from bireme.manifests.parameters import Arguments, Parameter
 from bireme.manifests.resolve import Base, Holder, Library
 from bireme.manifests.scope import Names, Placeholders, check_tags, substitute
-from bireme.manifests.template import TYPES, Arguments, Parameter, Template
+from bireme.manifests.template import TYPES, Template
 from bireme.manifests.validate_arguments import (
     check_artifact_path,
     check_location,

@@ -4,18 +4,12 @@
 from dataclasses import dataclass
 
 from bireme.manifests.base import Metadata, Object, PodMetadata, Spec
+from bireme.manifests.containers import Container, PodResources
+from bireme.manifests.control import RetryStrategy, Synchronization
 from bireme.manifests.manifest import Manifest
-from bireme.manifests.template import (
-    Arguments,
-    Container,
-    ExecutorConfig,
-    LifecycleHook,
-    Metrics,
-    PodResources,
-    RetryStrategy,
-    Synchronization,
-    Template,
-)
+from bireme.manifests.metrics import Metrics
+from bireme.manifests.parameters import Arguments
+from bireme.manifests.template import ExecutorConfig, LifecycleHook, Template
 
 
 class TTLStrategy(Spec, frozen=True):
