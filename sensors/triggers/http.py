@@ -21,9 +21,10 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bireme.kit import outward
 from bireme.kit.errors import BiremeError
 from events.model import Event
-from sensors import definition, parameters, redirects
+from sensors import definition, parameters
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from sensors.model import Firing, Origin, Receipt
 from sensors.registry import triggers
@@ -71,10 +72,18 @@ class HttpTrigger:
         import aiohttp
 
         spec = firing.spec or {}
-        headers = {_IDEMPOTENCY: firing.id, **spec["headers"], **self._secret_headers(firing)}
+        request = outward.Request(
+            spec["method"],
+            spec["url"],
+            headers={_IDEMPOTENCY: firing.id, **spec["headers"]},
+            secrets=self._secret_headers(firing),
+            body=spec["body"],
+        )
         try:
             async with asyncio.timeout(spec["timeout_s"]):
-                status = await redirects.send(self._session(), spec, headers)
+                status = (await outward.send(self._session(), request)).status
+        except outward.OutwardRefused as error:
+            raise TriggerRefused(str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             text = str(error) or type(error).__name__
             raise TriggerFailed(f"{spec['method']} {spec['url']} failed: {text}") from error
