@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from bireme.lang import goduration
+from bireme.lang.errors import LangError
 from events.ports import BadSourceConfig, Place, Secrets
 
 DEFAULT_CAP_BYTES = 1_048_576
@@ -52,6 +54,19 @@ def decode(kind: type[msgspec.Struct], config: Any, path: str) -> Any:
 def _rooted(message: str, path: str) -> str:
     """The decoder's complaint with our path where it says `$`."""
     return message.replace("`$", f"`{path}")
+
+
+def seconds(text: str, field: str, default_s: float) -> float:
+    """A length of time such as `90s` or `1h30m`; the default when nothing is written. Raises BadSourceConfig."""
+    if not text:
+        return default_s
+    try:
+        length = goduration.parse(text).total_seconds()
+    except LangError as error:
+        raise BadSourceConfig(f"{field}: {error}; expected a length such as 30s or 5m") from error
+    if length <= 0:
+        raise BadSourceConfig(f"{field}: {text!r} is no time at all; expected a length such as 30s")
+    return length
 
 
 def secret(secrets: Secrets, place: Place, ref: SecretRef) -> bytes:

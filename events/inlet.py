@@ -106,9 +106,10 @@ class Inlet:
         kind = sources[place.kind]
         path = f"spec.{place.kind}.{place.subject}"
         config = fields.decode(kind.Config, self.config, path)
-        wanted: fields.Filter | None = getattr(config, "filter", None)
-        if wanted is not None:
-            self._filter = _compiled(wanted, f"{path}.filter.expression")
+        # Some kinds have a filter of their own, without an expression.
+        expression = getattr(getattr(config, "filter", None), "expression", None)
+        if expression is not None:
+            self._filter = _compiled(expression, f"{path}.filter.expression")
         try:
             return kind(config, self._around)
         except BadSourceConfig as error:
@@ -177,11 +178,11 @@ class Inlet:
         return wanted
 
 
-def _compiled(wanted: fields.Filter, path: str) -> "PayloadFilter":
+def _compiled(expression: str, path: str) -> "PayloadFilter":
     # The expression language is imported only for who uses it.
     from events.filtering import PayloadFilter
 
     try:
-        return PayloadFilter(wanted.expression)
+        return PayloadFilter(expression)
     except UserError as error:
         raise BadSourceConfig(f"{path}: {error}") from error

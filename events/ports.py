@@ -1,6 +1,6 @@
 """What an event source and a bus must do, and what they are given."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -52,10 +52,16 @@ class Secrets(Protocol):
 
 
 class SourceState(Protocol):
-    """A little durable memory per source (a calendar's last tick). None when nothing was kept."""
+    """A little durable memory per source (a calendar's last tick). None when nothing was kept.
+
+    Facts are for what has many parts (the objects of a bucket): each has a name and is kept apart. `note` keeps all
+    it is given or nothing; None forgets the name.
+    """
 
     async def load(self, place: Place) -> bytes | None: ...
     async def save(self, place: Place, state: bytes) -> None: ...
+    async def facts(self, place: Place) -> dict[str, bytes]: ...
+    async def note(self, place: Place, facts: Mapping[str, bytes | None]) -> None: ...
 
 
 class HttpServers(Protocol):

@@ -1,16 +1,23 @@
 """A source's small durable memory, in our own database."""
 
-from bireme.storage.ports import Database
+from collections.abc import Mapping
+
+from bireme.storage.ports import Database, Transaction
 from events.ports import Place
 
 _SAVE = (
     "INSERT INTO source_state (source, state) VALUES (?, ?) "
     "ON CONFLICT (source) DO UPDATE SET state = excluded.state"
 )
+_NOTE = (
+    "INSERT INTO source_facts (source, name, fact) VALUES (?, ?, ?) "
+    "ON CONFLICT (source, name) DO UPDATE SET fact = excluded.fact"
+)
+_FORGET = "DELETE FROM source_facts WHERE source = ? AND name = ?"
 
 
 class StoredState:
-    """One row per configured event; durable once `save` returns."""
+    """One row per configured event, and one per fact; durable once `save` or `note` returns."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,6 +30,26 @@ class StoredState:
 
     async def save(self, place: Place, state: bytes) -> None:
         await self._database.write(lambda tx: tx.execute(_SAVE, (_name(place), state)))
+
+    async def facts(self, place: Place) -> dict[str, bytes]:
+        rows = await self._database.read(
+            "SELECT name, fact FROM source_facts WHERE source = ?", (_name(place),)
+        )
+        return {name: bytes(fact) for name, fact in rows}
+
+    async def note(self, place: Place, facts: Mapping[str, bytes | None]) -> None:
+        source = _name(place)
+        kept = [(source, name, fact) for name, fact in facts.items() if fact is not None]
+        forgotten = [(source, name) for name, fact in facts.items() if fact is None]
+
+        def write(tx: Transaction) -> None:
+            if kept:
+                tx.executemany(_NOTE, kept)
+            for row in forgotten:
+                tx.execute(_FORGET, row)
+
+        if facts:
+            await self._database.write(write)
 
 
 def _name(place: Place) -> str:

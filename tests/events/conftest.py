@@ -1,7 +1,7 @@
 """What event tests stand on: a database, buses, a bank on free ports, a client."""
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +20,7 @@ from events.model import Event
 from events.ports import Place
 from events.run import EventBank
 from events.state import StoredState
+from tests.servers.waiting import until
 
 
 class GivenSecrets:
@@ -43,12 +44,24 @@ class KeptState:
 
     def __init__(self) -> None:
         self.kept: dict[Place, bytes] = {}
+        self.noted: dict[Place, dict[str, bytes]] = {}
 
     async def load(self, place: Place) -> bytes | None:
         return self.kept.get(place)
 
     async def save(self, place: Place, state: bytes) -> None:
         self.kept[place] = state
+
+    async def facts(self, place: Place) -> dict[str, bytes]:
+        return dict(self.noted.get(place, {}))
+
+    async def note(self, place: Place, facts: Mapping[str, bytes | None]) -> None:
+        known = self.noted.setdefault(place, {})
+        for name, fact in facts.items():
+            if fact is None:
+                known.pop(name, None)
+            else:
+                known[name] = fact
 
 
 class Bench:
@@ -77,6 +90,16 @@ class Bench:
         async for events in self.bus.read("test", 0):
             return list(events)
         return []
+
+    async def arrived(self, count: int, patience_s: float = 20) -> list[Event]:
+        """The log once it holds that many events. What a real server sends takes its time."""
+
+        async def are_here() -> bool:
+            rows = await self.database.read("SELECT count(*) FROM events")
+            return bool(rows[0][0] >= count)
+
+        await until(are_here, f"{count} events", patience_s)
+        return await self.events()
 
     async def close(self) -> None:
         await self.client.close()

@@ -3,7 +3,8 @@
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 from tests.servers import process
 
@@ -24,3 +25,28 @@ def running() -> Iterator[process.Server]:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         with process.running(process.Server(command, port, folder, KEYS)) as found:
             yield found
+
+
+def account(server: process.Server) -> dict[str, Any]:
+    """How a manifest reaches it, with the keys in the secret `aws`."""
+    return {
+        "endpoint": f"http://127.0.0.1:{server.port}",
+        "region": "us-east-1",
+        "accessKey": {"name": "aws", "key": "access"},
+        "secretKey": {"name": "aws", "key": "secret"},
+    }
+
+
+@contextlib.asynccontextmanager
+async def client(server: process.Server, service: str) -> AsyncIterator[Any]:
+    """A test's own client."""
+    from aiobotocore.session import get_session
+
+    async with get_session().create_client(
+        service,
+        endpoint_url=f"http://127.0.0.1:{server.port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    ) as found:
+        yield found
