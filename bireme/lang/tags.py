@@ -78,6 +78,18 @@ def replace(
     return str(_compiled_text(text).substitute(variables, strict=strict, now=now))
 
 
+def tags_in(text: str) -> list[str]:
+    """What stands between the braces of each tag, in order. Raises LangError when the last one is never closed."""
+    if _unclosed(text):
+        raise _never_closed(text)
+    found = []
+    at = 0
+    while (start := text.find("{{", at)) >= 0 and (end := text.find("}}", start + 2)) >= 0:
+        found.append(text[start + 2 : end])
+        at = end + 2
+    return found
+
+
 def _unclosed(text: str) -> bool:
     last = text.rfind("{{")
     return last >= 0 and text.find("}}", last + 2) < 0 and not _inside_closed(text, last)

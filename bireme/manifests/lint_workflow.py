@@ -1,27 +1,25 @@
 """Doubts about a workflow that Argo would accept and then fail, wait for ever, or never run a part of."""
 
-import itertools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from bireme.kit.errors import Problem, UserError
 from bireme.manifests.control import RetryStrategy
+from bireme.manifests.doubts import Doubt, steps_of
+from bireme.manifests.lint_calls import call_doubts
+from bireme.manifests.lint_outputs import output_doubts
+from bireme.manifests.lint_reach import reach_doubts
+from bireme.manifests.lint_tags import tag_doubts
 from bireme.manifests.manifest import Manifest
-from bireme.manifests.resolve import Call, Holder
-from bireme.manifests.template import DAGTask, Template, WorkflowStep
+from bireme.manifests.template import Template, WorkflowStep
 from bireme.manifests.values import is_int_or_variable
 from bireme.manifests.workflow import WorkflowSpec
-
-Doubt = tuple[str, str, str]  # path below the spec, message, advice
-
-_OUTCOMES = ("succeeded", "failed", "errored", "skipped", "omitted", "daemoned")
-_MOST_NEEDS = 4
 
 
 def workflow_doubts(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Problem]:
     """Warnings, placed by line."""
-    for path, message, advice in itertools.chain(_unused(manifest, spec), _of_templates(spec)):
+    for path, message, advice in _all(manifest, spec, root):
         whole = f"{root}.{path}"
         yield Problem(
             message=message,
@@ -34,52 +32,20 @@ def workflow_doubts(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> I
         )
 
 
-def _unused(manifest: Manifest[Any], spec: WorkflowSpec) -> Iterator[Doubt]:
-    """Templates that nothing in the workflow leads to; stored templates are there for others."""
-    if manifest.kind not in ("Workflow", "CronWorkflow") or not spec.entrypoint:
-        return
-    by_name = {template.name: template for template in spec.templates}
-    starts: list[Holder] = [Call(template=spec.entrypoint), Call(template=spec.on_exit)]
-    starts += [Call(template=hook.template) for hook in spec.hooks.values()]
-    reached: set[str] = set()
-    open_ = [name for start in starts for name in _named(start)]
-    while open_:
-        name = open_.pop()
-        if name in by_name and name not in reached:
-            reached.add(name)
-            open_ += _calls(by_name[name])
-    for index, template in enumerate(spec.templates):
-        if template.name not in reached:
-            advice = "Remove it, or call it from a step or task."
-            yield f"templates[{index}]", f"template '{template.name}' is never used", advice
-
-
-def _named(holder: Holder) -> list[str]:
-    names = [holder.template] if holder.template and holder.template_ref is None else []
-    return names + (_calls(holder.inline) if holder.inline is not None else [])
-
-
-def _calls(template: Template) -> list[str]:
-    """Names of the templates that one calls by itself."""
-    names: list[str] = []
-    for _, step in _steps(template):
-        names += _named(step)
-        names += [step.on_exit, *(hook.template for hook in step.hooks.values())]
-    return names
-
-
-def _steps(template: Template) -> Iterator[tuple[str, WorkflowStep]]:
-    for at, group in enumerate(template.steps or ()):
-        for index, step in enumerate(group):
-            yield f"steps[{at}][{index}]", step
-    for index, task in enumerate(template.dag.tasks if template.dag else ()):
-        yield f"dag.tasks[{index}]", task
+def _all(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Doubt]:
+    yield from reach_doubts(manifest, spec)
+    yield from _of_templates(spec)
+    yield from call_doubts(spec)
+    yield from output_doubts(spec)
+    plain = manifest.raw["spec"] if root == "spec" else manifest.raw["spec"]["workflowSpec"]
+    complete = manifest.kind in ("Workflow", "CronWorkflow") and spec.workflow_template_ref is None
+    yield from tag_doubts(plain, complete=complete)
 
 
 def _of_templates(spec: WorkflowSpec) -> Iterator[Doubt]:
     for index, template in enumerate(spec.templates):
         path = f"templates[{index}]"
-        for place, step in _steps(template):
+        for place, step in steps_of(template):
             yield from _step(step, f"{path}.{place}")
         yield from _siblings(template, path)
         yield from _times(template, path)
@@ -103,8 +69,6 @@ def _step(step: WorkflowStep, path: str) -> Iterator[Doubt]:
         yield from _expression(hook.expression, f"{path}.hooks.{name}.expression")
     if step.with_param and "{{" not in step.with_param:
         yield from _with_param(step.with_param, f"{path}.withParam")
-    if isinstance(step, DAGTask) and step.depends:
-        yield from _depends(step, f"{path}.depends")
 
 
 def _when(text: str, path: str) -> Iterator[Doubt]:
@@ -128,31 +92,6 @@ def _with_param(text: str, path: str) -> Iterator[Doubt]:
         is_list = False
     if not is_list:
         yield path, "withParam is not a JSON list", "Write a list such as [1, 2], or use withItems."
-
-
-def _depends(task: DAGTask, path: str) -> Iterator[Doubt]:
-    from bireme.lang import depends
-
-    try:
-        parsed = depends.parse(task.depends)
-        if len(parsed.tasks) <= _MOST_NEEDS and not any(
-            depends.evaluate(parsed, results, {}) for results in _outcomes(parsed.tasks)
-        ):
-            message = f"task '{task.name}' never runs: no outcome satisfies '{task.depends}'"
-            yield path, message, "Join outcomes of one task with ||."
-    except UserError as error:
-        message = str(error).replace("\n", " ")
-        yield path, message, "Join task names, or names with .Succeeded and the like, by && and ||."
-
-
-def _outcomes(tasks: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    from bireme.lang.depends import TaskResults
-
-    single = [TaskResults(**{outcome: True}) for outcome in _OUTCOMES]
-    single += [TaskResults(**{kind: True, "any_succeeded": True}) for kind in _OUTCOMES[:3]]
-    single += [TaskResults(failed=True, all_failed=True)]
-    for chosen in itertools.product(single, repeat=len(tasks)):
-        yield dict(zip(tasks, chosen, strict=True))
 
 
 def _siblings(template: Template, path: str) -> Iterator[Doubt]:

@@ -105,6 +105,79 @@ DOUBTS = {
         "  entrypoint: m\n  templates:\n  - name: m\n    suspend:\n      duration: soon\n",
         (5, "soon"),
     ),
+    "a task that waits for one that never runs": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    dag:\n      target: b\n      tasks:\n"
+        "      - {name: a, inline: {suspend: {}}}\n      - {name: b, inline: {suspend: {}}}\n",
+        (7, "task 'a' never runs: no target needs it"),
+    ),
+    "an outcome that a task without condition never has": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    dag:\n      tasks:\n"
+        "      - {name: a, inline: {suspend: {}}}\n"
+        "      - {name: b, inline: {suspend: {}}, depends: a.Omitted}\n",
+        (7, "task 'b' never runs"),
+    ),
+    "recursion that nothing ends": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    steps: [[{name: a, template: n}]]\n"
+        "  - name: n\n    steps: [[{name: b, template: m}]]\n",
+        (3, "calls itself without end: m -> n -> m"),
+    ),
+    "a loop of unknown size without parallelism": (
+        "  entrypoint: m\n  arguments: {parameters: [{name: p, value: '[]'}]}\n  templates:\n  - name: m\n"
+        "    steps: [[{name: a, template: t, withParam: '{{workflow.parameters.p}}'}]]\n"
+        "  - {name: t, suspend: {}}\n",
+        (5, "nothing limits the fan-out"),
+    ),
+    "a sequence of thousands without parallelism": (
+        "  entrypoint: m\n  templates:\n  - name: m\n"
+        "    steps: [[{name: a, template: t, withSequence: {start: 1, end: 5000}}]]\n"
+        "  - {name: t, suspend: {}}\n",
+        (4, "starts 5000 items at once"),
+    ),
+    "an argument that nobody takes": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    steps:\n    - - name: a\n        template: t\n"
+        "        arguments: {parameters: [{name: p, value: x}]}\n  - {name: t, suspend: {}}\n",
+        (7, "template 't' has no input parameter 'p'"),
+    ),
+    "an output that nothing writes": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    script: {image: i, source: echo hello}\n"
+        "    outputs:\n      parameters:\n      - {name: p, valueFrom: {path: /tmp/out.txt}}\n",
+        (7, "output 'p' is never produced"),
+    ),
+    "a tag with a misspelt root": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    inputs: {parameters: [{name: p, value: x}]}\n"
+        "    container: {image: i, args: ['{{input.parameters.p}}']}\n",
+        (5, "{{input.parameters.p}} can never be resolved"),
+    ),
+    "an item outside a loop": (
+        "  entrypoint: m\n  templates:\n  - {name: m, container: {image: i, args: ['{{item}}']}}\n",
+        (3, "{{item}} stands outside a loop"),
+    ),
+    "an attempt's number without retries": (
+        "  entrypoint: m\n  templates:\n  - {name: m, container: {image: i, args: ['{{retries}}']}}\n",
+        (3, "needs a retryStrategy"),
+    ),
+    "a parameter that an expression cannot find": (
+        "  entrypoint: m\n  templates:\n  - {name: m, container: {image: i, args: ['{{=inputs.parameters.p}}']}}\n",
+        (3, "no parameter 'p' is declared"),
+    ),
+    "a step that an expression cannot find": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    steps:\n    - - {name: a, template: t}\n"
+        "    - - {name: b, template: t, when: '{{=steps.c.status == \"x\"}}'}\n  - {name: t, suspend: {}}\n",
+        (6, "no step or task is named 'c'"),
+    ),
+    "a hyphen in an expression": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    inputs: {parameters: [{name: my-p, value: x}]}\n"
+        "    container: {image: i, args: ['{{=inputs.parameters.my-p}}']}\n",
+        (5, "can never be resolved"),
+    ),
+    "an expression that does not parse": (
+        "  entrypoint: m\n  templates:\n  - {name: m, container: {image: i, args: ['{{=1 +}}']}}\n",
+        (3, "does not parse"),
+    ),
+    "a blank before the expression": (
+        "  entrypoint: m\n  templates:\n  - {name: m, container: {image: i, args: ['{{ =1 + 1}}']}}\n",
+        (3, "taken as a name"),
+    ),
     "a retry expression that does not parse": (
         "  entrypoint: m\n  templates:\n  - name: m\n    container: {image: i}\n"
         "    retryStrategy:\n      expression: a ==\n",
@@ -118,6 +191,30 @@ def test_lint_doubts_what_argo_lets_pass(spec: str, expected: tuple[int, str]) -
     ((line, severity, message),) = linted("Workflow", spec)
     assert (line, severity) == (expected[0], "warning")
     assert expected[1] in message
+
+
+CLEAN = {
+    "an item handed on by an inline template": "  entrypoint: m\n  templates:\n  - name: m\n    steps:\n"
+    "    - - {name: a, withItems: [1], inline: {container: {image: i, args: ['{{item}}']}}}\n",
+    "a fallback for a step that may not have run": "  entrypoint: m\n  templates:\n  - name: m\n    steps:\n"
+    "    - - {name: a, template: t, when: '{{workflow.name}} == x'}\n"
+    "    - - {name: b, template: t, when: \"{{=steps.a?.outputs?.result ?? 'x'}} == x\"}\n"
+    "  - {name: t, container: {image: i}}\n",
+    "recursion with a way out": "  entrypoint: m\n  templates:\n  - name: m\n"
+    "    steps: [[{name: a, template: m, when: '{{workflow.name}} == x'}]]\n",
+    "braces of another language": "  entrypoint: m\n  templates:\n"
+    "  - {name: m, container: {image: i, args: ['{{ .Values.x }} {{user.name}} {{{raw}}}']}}\n",
+    "a path that comes as a variable": "  entrypoint: m\n  templates:\n  - name: m\n"
+    "    script: {image: i, source: 'echo > {{outputs.parameters.p.path}}'}\n"
+    "    outputs: {parameters: [{name: p, valueFrom: {path: /tmp/out.txt}}]}\n",
+    "a loop whose parallelism is set": "  entrypoint: m\n  parallelism: 5\n  templates:\n  - name: m\n"
+    "    steps: [[{name: a, template: t, withSequence: {count: 5000}}]]\n  - {name: t, suspend: {}}\n",
+}
+
+
+@pytest.mark.parametrize("spec", CLEAN.values(), ids=CLEAN)
+def test_lint_keeps_quiet_about_what_is_meant(spec: str) -> None:
+    assert linted("Workflow", spec) == []
 
 
 SENSOR = """  dependencies:
