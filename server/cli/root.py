@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "apply": ("apply", "Create or change objects from manifests."),
         "delete": ("delete", "Delete workflows, or other objects as KIND/NAME."),
         "lint": ("lint", "Check manifests without running anything."),
+        "schema": ("schema", "Print the JSON Schema of a kind, for editors."),
         "cron": ("cron", "List, show, suspend and resume CronWorkflows."),
         "kinds": ("kinds", "List every kind of source, filter, trigger, backend."),
     },
