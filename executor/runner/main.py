@@ -9,6 +9,7 @@ import socket
 import sys
 from typing import Any
 
+from executor.runner import files
 from executor.runner.steps import Steps
 
 SOCKET = "runner.sock"
@@ -57,6 +58,8 @@ class Runner:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        os.makedirs(f"{root}/steps", exist_ok=True)
+        files.spread(f"{root}/steps")
         self._poller = select.epoll()
         self._steps = Steps(root, self._poller, self._tell)
         self._connections: dict[int, Connection] = {}
