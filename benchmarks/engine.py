@@ -27,7 +27,8 @@ def free_port() -> int:
 class Engine:
     """`bireme up` on a directory of manifests. It can be killed and started again on the same data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.options = options
         self.manifests = folder / "manifests"
         self.data = folder / "data"
         self.log = folder / "engine.log"
@@ -42,6 +43,7 @@ class Engine:
         """Start and wait until it answers; returns the seconds from exec to ready."""
         command = [sys.executable, "-m", "server", "up", str(self.manifests)]
         command += ["--data-dir", str(self.data), "--port", str(self.port), "--token", TOKEN]
+        command += self.options
         begun = time.perf_counter()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

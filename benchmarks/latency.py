@@ -1,11 +1,19 @@
-"""Webhook sent → first step's process running, on an idle engine: the step's program prints the time it runs at."""
+"""Webhook sent → first step's process running, on an idle engine: the step's program prints the time it runs at.
 
+The sender keeps its connection, as GitHub's and every gateway's does. The limit is a bare handler that starts the same
+program without looking at the request.
+"""
+
+import http.client
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks.engine import Engine, free_port, post
+from benchmarks.engine import Engine, free_port
 from benchmarks.report import Figure
 
 COUNT = 200
@@ -40,6 +48,7 @@ spec:
                     container:
                       image: none
                       command: [date, "+%%s%%N {{workflow.parameters.n}}"]
+                      env: [{name: LC_ALL, value: C}]
           parameters:
             - src: {dependencyName: hook, dataKey: body.n}
               dest: spec.arguments.parameters.0.value
@@ -52,32 +61,75 @@ def measure() -> list[Figure]:
         engine.write("bench.yaml", MANIFESTS % port)
         engine.start()
         try:
-            time.sleep(1)
-            waits = sorted(_one(engine, port, n) for n in range(-20, COUNT))[: COUNT + 20]
+            ours = _waits(port, lambda n: _printed((engine.data / "steps").rglob("*.log"), n))
         finally:
             engine.stop()
-    p50, p99 = statistics.median(waits), waits[int(len(waits) * 0.99)]
+    floor = _floor()
+    limit, p50, p99 = statistics.median(floor), statistics.median(ours), _p99(ours)
     return [
-        Figure(
-            name="webhook → first process, p50", value=p50, unit="ms", target="≤ 5 ms", met=p50 <= 5
-        ),
-        Figure(
-            name="webhook → first process, p99",
-            value=p99,
-            unit="ms",
-            target="≤ 25 ms",
-            met=p99 <= 25,
-        ),
+        _figure("webhook → first process, p50", p50, limit, 5),
+        _figure("webhook → first process, p99", p99, _p99(floor), 25),
     ]
 
 
-def _one(engine: Engine, port: int, n: int) -> float:
-    """Milliseconds from before the request is sent to inside the step's program."""
+def _figure(name: str, value: float, limit: float, target: float) -> Figure:
+    return Figure(
+        name=name,
+        value=value,
+        unit="ms",
+        limit=limit,
+        limit_name="bare handler that spawns",
+        ratio=value / limit,
+        target=f"≤ {target:.0f} ms",
+        met=value <= target,
+    )
+
+
+def _floor() -> list[float]:
+    """The same for `benchmarks.bare`, which answers and spawns, and keeps nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        port, log = free_port(), Path(folder, "bare.log")
+        command = [sys.executable, "-m", "benchmarks.bare", str(port), str(log)]
+        with subprocess.Popen(command) as bare:
+            try:
+                return _waits(port, lambda n: _printed([log], n))
+            finally:
+                bare.terminate()
+
+
+def _p99(waits: list[float]) -> float:
+    return sorted(waits)[int(len(waits) * 0.99)]
+
+
+def _waits(port: int, printed: Callable[[int], int | None]) -> list[float]:
+    """Milliseconds from before each request is sent to inside the program it starts; the first twenty do not count."""
+    sender = _connect(port)
+    waits = [_one(sender, printed, n) for n in range(COUNT + 20)]
+    sender.close()
+    return waits[20:]
+
+
+def _connect(port: int) -> http.client.HTTPConnection:
+    for _ in range(200):
+        try:
+            sender = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            sender.connect()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return sender
+    raise TimeoutError(f"nobody listens on port {port}")
+
+
+def _one(sender: http.client.HTTPConnection, printed: Callable[[int], int | None], n: int) -> float:
     sent = time.time_ns()
-    if post(f"http://127.0.0.1:{port}/hook", b'{"n":"%d"}' % n) != 200:
-        raise RuntimeError("the webhook was not accepted")
+    sender.request("POST", "/hook", b'{"n":"%d"}' % n, {"Content-Type": "application/json"})
+    answer = sender.getresponse()
+    answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"the webhook was answered {answer.status}")
     deadline = time.monotonic() + 10
-    while (stamp := _printed(engine, n)) is None:
+    while (stamp := printed(n)) is None:
         if time.monotonic() > deadline:
             raise TimeoutError("the step did not start within 10 s")
         time.sleep(0.01)
@@ -85,9 +137,10 @@ def _one(engine: Engine, port: int, n: int) -> float:
     return (stamp - sent) / 1e6
 
 
-def _printed(engine: Engine, n: int) -> int | None:
-    for log in (engine.data / "steps").rglob("*.log"):
-        stamp, _, number = log.read_text().strip().partition(" ")
-        if number == str(n):
-            return int(stamp)
+def _printed(logs: Iterable[Path], n: int) -> int | None:
+    for log in logs:
+        for line in log.read_text().splitlines() if log.exists() else ():
+            stamp, _, number = line.partition(" ")
+            if number == str(n):
+                return int(stamp)
     return None

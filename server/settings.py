@@ -25,6 +25,9 @@ class Settings:
     state_dir: Path
     """Where running engines leave a note so that commands of the same user find them. BIREME_STATE_DIR."""
 
+    database: str = field(default="", repr=False)
+    """postgresql://… instead of the SQLite file in the data directory; may hold a password. BIREME_DATABASE."""
+
     host: str = "127.0.0.1"
     """Address the API listens on. BIREME_HOST."""
 
@@ -80,6 +83,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         data_dir=_path(env, "BIREME_DATA_DIR") or _xdg(env, "XDG_DATA_HOME", home / ".local/share"),
         state_dir=_path(env, "BIREME_STATE_DIR")
         or _xdg(env, "XDG_STATE_HOME", home / ".local/state"),
+        database=env.get("BIREME_DATABASE") or "",
         host=env.get("BIREME_HOST") or "127.0.0.1",
         port=int(_number(env, "BIREME_PORT", DEFAULT_PORT)),
         token=_bare(env.get("BIREME_TOKEN") or env.get("ARGO_TOKEN") or ""),

@@ -48,7 +48,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
     clock, ids = SystemClock(), RandomIds()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     secrets = parts.secrets_of(settings)
-    database = await open_database(settings.data_dir / "bireme.db")
+    database = await open_database(settings.database or settings.data_dir / "bireme.db")
     stack.push_async_callback(database.close)
     executor = parts.executor_of(settings, clock, secrets)
     stack.push_async_callback(executor.close)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from controller.dag.model import Json, Source
@@ -45,11 +46,8 @@ def fixed(source: Source, parameters: list[Json]) -> dict[str, str | None]:
         "workflow.uid": source.uid,
         "workflow.mainEntrypoint": spec.get("entrypoint", ""),
         "workflow.serviceAccountName": spec.get("serviceAccountName", ""),
-        "workflow.creationTimestamp": rfc3339(created),
-        "workflow.creationTimestamp.s": str(int(created.timestamp())),
-        "workflow.creationTimestamp.RFC3339": rfc3339(created),
+        **_creation(created),
     }
-    known |= {f"workflow.creationTimestamp.{c}": clock_text(created, c) for c in _CLOCK_CHARACTERS}
     if spec.get("priority") is not None:
         known["workflow.priority"] = str(spec["priority"])
     if scheduled := source.annotations.get(_SCHEDULED):
@@ -58,6 +56,18 @@ def fixed(source: Source, parameters: list[Json]) -> dict[str, str | None]:
         known["workflow.parameters"] = known["workflow.parameters.json"] = listing(parameters)
     known |= {f"workflow.parameters.{p['name']}": p["value"] for p in parameters}
     return known
+
+
+@lru_cache(maxsize=64)
+def _creation(created: datetime) -> Mapping[str, str]:
+    """The creation time in all its spellings; a run asks twice, and making them is much of its birth."""
+    name = "workflow.creationTimestamp"
+    return {
+        name: rfc3339(created),
+        f"{name}.s": str(int(created.timestamp())),
+        f"{name}.RFC3339": rfc3339(created),
+        **{f"{name}.{c}": clock_text(created, c) for c in _CLOCK_CHARACTERS},
+    }
 
 
 def listing(parameters: list[Json]) -> str:

@@ -18,7 +18,13 @@ from server.cli.client import Client
 from server.cli.demo_tour import Tour
 from server.local import LocalEngine
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+_HERE = Path(__file__).resolve()
+EXAMPLES = next(
+    (path for up in (2, 1) if (path := _HERE.parents[up] / "examples").is_dir()),
+    _HERE.parents[1] / "examples",
+)
+"""Beside the packages in a checkout, inside this one when installed from a wheel."""
+
 USES = ("github-ci", "s3-etl", "nightly-cron", "stream-pipeline")
 _PORT = "12000"
 

@@ -16,6 +16,9 @@ from server import lean, settings
 @click.option(
     "--data-dir", type=click.Path(file_okay=False, path_type=Path), help="Where everything is kept."
 )
+@click.option(
+    "--database", metavar="URL", help="postgresql://… instead of SQLite in the data directory."
+)
 @click.option("--host", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, help="Port of the API (default 2746).")
 @click.option("--token", help="Bearer token instead of a generated one.")
@@ -31,6 +34,7 @@ def up(folder: Path | None, data_dir: Path | None, **given: Any) -> None:
     Examples:
       bireme up examples
       bireme up --data-dir ./data --port 0
+      bireme up --database postgresql://bireme@db/bireme
     """
     known = settings.from_environment().with_(
         data_dir=data_dir.absolute() if data_dir else None, **given

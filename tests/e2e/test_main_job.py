@@ -7,15 +7,26 @@ from pathlib import Path
 import pytest
 
 from benchmarks.engine import Engine, free_port, post
+from tests import postgres
 
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = Engine(tmp_path)
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Server | None]:
+    with postgres.running() as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(
+    request: pytest.FixtureRequest, tmp_path: Path, server: postgres.Server | None
+) -> Iterator[Engine]:
+    """An engine on each of the two databases."""
+    options = () if request.param == "sqlite" else ("--database", postgres.url_or_skip(server))
+    engine = Engine(tmp_path, *options)
     yield engine
     if engine.process is not None and engine.process.poll() is None:
         engine.stop()
@@ -81,3 +92,16 @@ def test_a_github_push_with_a_wrong_signature_is_refused_and_a_right_one_runs_ci
     run = engine.workflow(engine.workflows()[0]["metadata"]["name"])
     names = {node["displayName"] for node in run["status"]["nodes"].values()}
     assert {"checkout", "lint", "test", "report"} <= names
+
+
+def test_runs_survive_a_kill_on_either_database(engine: Engine) -> None:
+    port = free_port()
+    engine.write("orders.yaml", manifests("stream-pipeline").replace("12000", str(port)))
+    engine.start()
+    url = f"http://127.0.0.1:{port}/orders"
+    for number in range(1, 6):
+        assert post(url, b'{"id": %d, "state": "paid", "total": 120}' % number) == 200
+    engine.kill()
+    engine.start()
+    engine.until(lambda: len(finished(engine, "order-")) == 5)
+    assert len(engine.workflows()) == 5

@@ -1,0 +1,32 @@
+"""The least a webhook can be that starts a program: `python -m benchmarks.bare PORT LOG` spawns and keeps nothing."""
+
+import os
+import sys
+
+from aiohttp import web
+
+
+def main(port: int, log: str) -> None:
+    out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+
+    async def hook(request: web.Request) -> web.Response:
+        _spawn((await request.json())["n"], out)
+        return web.Response(text="success")
+
+    app = web.Application()
+    app.router.add_post("/hook", hook)
+    web.run_app(app, host="127.0.0.1", port=port, print=None)
+
+
+def _spawn(number: str, out: int) -> None:
+    os.posix_spawnp(
+        "date",
+        ["date", f"+%s%N {number}"],
+        {"LC_ALL": "C", "PATH": os.environ["PATH"]},
+        file_actions=[(os.POSIX_SPAWN_DUP2, out, 1)],
+        setsid=True,
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
