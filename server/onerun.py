@@ -77,7 +77,7 @@ class OneRun:
         clock = SystemClock()
         database = await open_database(folder / "bireme.db")
         stack.push_async_callback(database.close)
-        executor = parts.executor_of(settings, clock, secrets)
+        executor = parts.executor_of(settings, clock, secrets, database)
         stack.push_async_callback(executor.close)
         shelf = TemplateShelf()
         for one in self.support:

@@ -3,8 +3,11 @@
 import structlog
 
 from bireme.kit.clock import Clock
+from bireme.storage.ports import Database
 from executor.ports import Executor
 from executor.registry import backends
+from executor.router import Router
+from executor.surroundings import Surroundings
 from server.secrets import KeptSecrets
 from server.settings import Settings
 
@@ -19,8 +22,17 @@ def secrets_of(settings: Settings) -> KeptSecrets:
     return kept
 
 
-def executor_of(settings: Settings, clock: Clock, secrets: KeptSecrets) -> Executor:
-    """The backend where steps run: processes of this machine."""
-    environment = settings.environment
+def executor_of(
+    settings: Settings, clock: Clock, secrets: KeptSecrets, database: Database
+) -> Executor:
+    """The backends where steps run: processes of this machine, and the engine's own agent."""
     root = settings.data_dir / "steps"
-    return backends["process"](root, clock, environment=environment, secrets=secrets)
+    around = Surroundings(root=root, clock=clock, database=database, secrets=secrets)
+    main = backends["process"](
+        root,
+        clock,
+        environment=settings.environment,
+        secrets=secrets,
+        reports=around.reports,
+    )
+    return Router(main, around)

@@ -50,7 +50,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
     secrets = parts.secrets_of(settings)
     database = await open_database(settings.database or settings.data_dir / "bireme.db")
     stack.push_async_callback(database.close)
-    executor = parts.executor_of(settings, clock, secrets)
+    executor = parts.executor_of(settings, clock, secrets, database)
     stack.push_async_callback(executor.close)
     deck = join(settings, clock, ids, database=database, executor=executor, secrets=secrets)
     for close in (deck.sensors.close, deck.listeners.close, deck.sources.close):

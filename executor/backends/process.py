@@ -56,7 +56,7 @@ class ProcessBackend:
     kept apart (`namespaces`, `turns`); empty means the best this machine has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that a process backend can be told
         self,
         root: Path,
         clock: Clock,
@@ -66,6 +66,7 @@ class ProcessBackend:
         parallel: int = 512,
         view: str = "",
         log_bytes: int = 256 << 20,
+        reports: Reports | None = None,
     ) -> None:
         self._root = root.resolve()
         self._root.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ class ProcessBackend:
         self._sent: dict[str, Start] = {}
         self._queue: dict[str, Start] = {}
         self._preparing: set[str] = set()
-        self._reports = Reports()
+        self._reports = reports or Reports()
         self._stops: dict[str, dict[str, Any]] = {}
         self._progress: dict[str, str] = {}
         self._said_once: set[str] = set()

@@ -1,0 +1,68 @@
+"""Which backend a task goes to: what the engine does itself (`http`, …) to its own agent, all else to the main one."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any
+
+from executor.model import Report, Task
+from executor.ports import Executor
+from executor.registry import backends
+from executor.surroundings import Surroundings
+
+OWN = ("http",)
+"""Template types that have a backend of the same name in the engine's own process."""
+
+
+class Router:
+    """An Executor made of several, which share one queue of reports. Those of the agent are made on first use."""
+
+    def __init__(self, main: Executor, surroundings: Surroundings) -> None:
+        self._main = main
+        self._surroundings = surroundings
+        self._own: dict[str, Executor] = {}
+
+    async def start(self, task: Task) -> None:
+        await self._backend(task).start(task)
+
+    async def stop(self, task_id: str, grace: timedelta) -> None:
+        for backend in self._all():
+            await backend.stop(task_id, grace)
+
+    def reports(self) -> AsyncIterator[Report]:
+        return self._surroundings.reports.stream()
+
+    async def adopt(self, tasks: Collection[Task]) -> None:
+        shares: dict[int, tuple[Executor, list[Task]]] = {}
+        for task in tasks:
+            backend = self._backend(task)
+            shares.setdefault(id(backend), (backend, []))[1].append(task)
+        for backend, share in shares.values():
+            await backend.adopt(share)
+
+    async def logs(self, task_id: str, follow: bool) -> AsyncIterator[bytes]:
+        for backend in self._all():
+            chunks: Any = backend.logs(task_id, follow)
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
+
+    async def forget(self, task_ids: Collection[str]) -> None:
+        await self._main.forget(task_ids)
+        await self._made(OWN[0]).forget(task_ids)
+
+    async def close(self) -> None:
+        for backend in self._all():
+            await backend.close()
+
+    def _all(self) -> list[Executor]:
+        return [self._main, *self._own.values()]
+
+    def _backend(self, task: Task) -> Executor:
+        kind = next((kind for kind in OWN if task.template.get(kind) is not None), "")
+        return self._made(kind) if kind else self._main
+
+    def _made(self, kind: str) -> Executor:
+        if kind not in self._own:
+            self._own[kind] = backends[kind](self._surroundings)
+        return self._own[kind]

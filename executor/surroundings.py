@@ -1,0 +1,20 @@
+"""What the backends of the engine's own agent are given."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bireme.kit.clock import Clock
+from bireme.storage.ports import Database
+from executor.ports import Secrets
+from executor.reports import Reports
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Built once on deck. `root` is the data directory of steps, where local artifacts lie below `artifacts`."""
+
+    root: Path
+    clock: Clock
+    database: Database
+    secrets: Secrets
+    reports: Reports = field(default_factory=Reports)
