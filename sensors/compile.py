@@ -14,6 +14,7 @@ from bireme.kit import ids
 from bireme.kit.errors import BiremeError, UserError
 from bireme.lang import conditions, cron
 from sensors import combine, retry
+from sensors import transform as transforms
 from sensors.errors import BadSensor
 from sensors.model import (
     ONCE,
@@ -26,13 +27,14 @@ from sensors.model import (
     Verdict,
 )
 from sensors.registry import filters
+from sensors.view import View
 
 Json = dict[str, Any]
 Lines = Callable[[str], int]
 
-_ORDER = ("exprs", "data", "context", "time")
+_ORDER = ("exprs", "data", "context", "time", "script")
 _OPERATORS = {"exprs": "exprLogicalOperator", "data": "dataLogicalOperator"}
-_NOT_KINDS = frozenset((*_OPERATORS.values(), "script"))
+_NOT_KINDS = frozenset(_OPERATORS.values())
 _SECONDS = {"": 1, "Second": 1, "Minute": 60, "Hour": 3600}
 _NOT_TRIGGERS = frozenset({"name", "conditions", "conditionsReset"})
 
@@ -85,6 +87,7 @@ def _dependency(item: Json, index: int, users: tuple[TriggerRule, ...], line: Li
         name=item["name"],
         source=item["eventSourceName"],
         subject=item["eventName"],
+        transform=transform(item),
         judge=judge(item),
         path=path,
         line=line(path),
@@ -92,16 +95,27 @@ def _dependency(item: Json, index: int, users: tuple[TriggerRule, ...], line: Li
     )
 
 
+def transform(item: Json) -> transforms.Seen:
+    """How one dependency sees an event; what cannot be compiled is its own error for every event."""
+    try:
+        config = msgspec.convert(item.get("transform") or {}, transforms.Config)
+    except msgspec.ValidationError as problem:
+        return _refusing(BadSensor(f"transform error ({problem})", "transform"))
+    return transforms.transform(config)
+
+
+def _refusing(error: BadSensor) -> transforms.Seen:
+    def refuse(view: View) -> View:
+        raise error
+
+    return refuse
+
+
 def judge(item: Json) -> combine.Judge:
     """The filters of one dependency as one function; a filter that cannot be compiled becomes its own error."""
-    unsupported = [key for key in ("transform",) if item.get(key)]
-    if unsupported:
-        return _always(BadSensor(f"'{unsupported[0]}' is not supported yet; remove it", ""))
     settings = item.get("filters")
     if settings is None:
         return combine.every(())
-    if settings.get("script"):
-        return _always(BadSensor("the script filter is not supported yet; use exprs", "script"))
     try:
         judges = [_filter(kind, settings) for kind in _kinds(settings)]
     except (UserError, msgspec.ValidationError) as error:
@@ -113,7 +127,9 @@ def judge(item: Json) -> combine.Judge:
 
 def _kinds(settings: Json) -> list[str]:
     """Configured kinds in upstream's order of evaluation, others' plugins last."""
-    given = [key for key, value in settings.items() if value is not None and key not in _NOT_KINDS]
+    given = [
+        key for key, value in settings.items() if value not in (None, "") and key not in _NOT_KINDS
+    ]
     return sorted(given, key=lambda kind: _ORDER.index(kind) if kind in _ORDER else len(_ORDER))
 
 

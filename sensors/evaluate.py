@@ -11,6 +11,7 @@ from bireme.kit import ids
 from bireme.lang import cron
 from events.model import Event
 from sensors import throttle
+from sensors.errors import BadSensor
 from sensors.model import (
     JSON,
     Decision,
@@ -87,7 +88,14 @@ class _Evaluation:
         return Step(after, tuple(self.decisions), tuple(self.fires), frozenset(self.changed))
 
     def _judge(self, dependency: Dependency) -> None:
-        verdict = dependency.judge(self.view)
+        try:
+            view = dependency.transform(self.view)
+        except BadSensor as error:
+            path = f"{dependency.path}.{error.path}"
+            self._decide("error", str(error), self._place(dependency, path))
+            return
+        self.event = view.event  # what this dependency sees is what its triggers get
+        verdict = dependency.judge(view)
         if verdict.lets_pass:
             for rule in dependency.triggers:
                 self._offer(dependency, rule, verdict)
@@ -97,9 +105,12 @@ class _Evaluation:
         self._decide(
             "error" if verdict.error else "filtered",
             verdict.reason,
-            _Place("", dependency.name, path, self.sensor.line(path) or dependency.line),
+            self._place(dependency, path),
             detail=_detail(verdict),
         )
+
+    def _place(self, dependency: Dependency, path: str) -> _Place:
+        return _Place("", dependency.name, path, self.sensor.line(path) or dependency.line)
 
     def _offer(self, dependency: Dependency, rule: TriggerRule, verdict: Verdict) -> None:
         if not rule.is_stateful:

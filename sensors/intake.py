@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bireme.kit.errors import BiremeError
+from bireme.lang.script import NO_SCRIPTS, Scripts
 from bireme.storage.ports import Transaction
 from events import store as log
 from events.model import Event
@@ -36,17 +37,20 @@ class _Work:
 class Intake:
     """Evaluates events for sensors inside `tx`. Call `finish` once, at the end."""
 
-    def __init__(self, tx: Transaction, outbox: Outbox, now: datetime) -> None:
+    def __init__(
+        self, tx: Transaction, outbox: Outbox, now: datetime, scripts: Scripts = NO_SCRIPTS
+    ) -> None:
         self.tx = tx
         self.outbox = outbox
         self.now = now
+        self.scripts = scripts
         self.at = now.timestamp()
         self.decisions: list[Decision] = []
         self._work: dict[str, _Work] = {}
 
     def take(self, event: Event, entries: Sequence[Entry]) -> None:
         """Evaluate an event that was just accepted. A sensor that lags behind sees what it missed first."""
-        view = View(event)
+        view = View(event, self.scripts)
         for entry in entries:
             if entry.is_settled or self.settle(entry, event.seq):
                 self._evaluate(entry, event, view)
@@ -67,7 +71,7 @@ class Intake:
                 limit=_AT_ONCE,
             )
         for event in missed:
-            self._evaluate(entry, event, View(event))
+            self._evaluate(entry, event, View(event, self.scripts))
         if len(missed) == _AT_ONCE:
             return False
         self.tx.on_commit(entry.settle)

@@ -192,11 +192,15 @@ class TriggerRule:
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One dependency, compiled: which events it is about and how its filters judge one."""
+    """One dependency, compiled: which events it is about, how it sees one and how its filters judge what it sees.
+
+    `transform` raises BadSensor for an event it cannot change.
+    """
 
     name: str
     source: str
     subject: str
+    transform: Callable[[View], View]
     judge: Callable[[View], Verdict]
     path: str
     line: int

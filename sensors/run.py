@@ -12,6 +12,7 @@ from bireme.kit.backoff import Rng
 from bireme.kit.clock import Clock
 from bireme.kit.errors import ServiceError
 from bireme.kit.ids import Ids
+from bireme.lang.script import NO_SCRIPTS, Scripts
 from bireme.manifests.manifest import Manifest
 from bireme.storage.ports import Database, Transaction
 from events import store as log_rows
@@ -49,9 +50,11 @@ class SensorBank:
         workflows: Workflows,
         secrets: Secrets,
         rng: Rng | None = None,
+        scripts: Scripts = NO_SCRIPTS,
     ) -> None:
         self.database = database
         self.clock = clock
+        self.scripts = scripts
         surroundings = Surroundings(clock=clock, ids=ids, workflows=workflows, secrets=secrets)
         self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom())
         self._entries: dict[str, Entry] = {}
@@ -100,7 +103,7 @@ class SensorBank:
         for event in events:
             entries = self._index.get((event.namespace, event.source, event.subject))
             if entries:
-                intake = intake or Intake(tx, self.outbox, self.clock.now())
+                intake = intake or Intake(tx, self.outbox, self.clock.now(), self.scripts)
                 intake.take(event, entries)
         if intake is not None:
             intake.finish()
@@ -147,7 +150,7 @@ class SensorBank:
             await self._applied.wait()
 
     def _settle(self, tx: Transaction, entries: Sequence[Entry]) -> None:
-        intake = Intake(tx, self.outbox, self.clock.now())
+        intake = Intake(tx, self.outbox, self.clock.now(), self.scripts)
         for entry in entries:
             intake.settle(entry)
         intake.finish()

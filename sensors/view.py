@@ -2,17 +2,22 @@
 
 import json
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 from bireme.lang import gjson
+from bireme.lang.script import NO_SCRIPTS, Program, ScriptError, Scripts
 from events.model import Event
+from sensors.errors import BadSensor
 
 _SIMPLE = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*", re.ASCII)
 _EXACT = 1 << 53
 _UNPARSED: Any = object()
+_GO_KINDS = {b"[": "array", b'"': "string", b"t": "bool", b"f": "bool"}
 
 
 class Found(NamedTuple):
@@ -25,14 +30,20 @@ class Found(NamedTuple):
 
 
 class View:
-    """One event with its data parsed lazily. Not kept beyond the evaluation of that event."""
+    """One event with its data parsed lazily, and the programs that may be asked about it.
 
-    __slots__ = ("_found", "_parsed", "event")
+    Not kept beyond the evaluation of that event.
+    """
 
-    def __init__(self, event: Event) -> None:
+    __slots__ = ("_answers", "_changed", "_found", "_parsed", "event", "scripts")
+
+    def __init__(self, event: Event, scripts: Scripts = NO_SCRIPTS) -> None:
         self.event = event
+        self.scripts = scripts
         self._parsed: Any = None
         self._found: dict[str, Found] = {}
+        self._answers: dict[Program, bytes | ScriptError] = {}
+        self._changed: dict[Program, View] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -52,6 +63,43 @@ class View:
             found = self._quick(path) or self._thorough(path)
             self._found[path] = found
         return found
+
+    def run(self, program: Program) -> bytes:
+        """What `program` makes of the data, which must be a JSON object or null; it runs at most once.
+
+        Raises BadSensor for other data, ScriptError for what the program does wrong.
+        """
+        answer = self._answers.get(program)
+        if answer is None:
+            self._require_object()
+            try:
+                answer = self.scripts.run(program, self.event.data)
+            except ScriptError as error:
+                answer = error
+            self._answers[program] = answer
+        if isinstance(answer, ScriptError):
+            raise answer
+        return answer
+
+    def changed(self, program: Program, finish: Callable[[bytes], bytes]) -> "View":
+        """The same event with the program's answer, finished, as its data; made at most once."""
+        found = self._changed.get(program)
+        if found is None:
+            event = msgspec.structs.replace(self.event, data=finish(self.run(program)))
+            found = self._changed[program] = View(event, self.scripts)
+        return found
+
+    def _require_object(self) -> None:
+        """Raises BadSensor with Go's words for data that does not decode to an object."""
+        start = self.event.data.lstrip()[:1]
+        if not self.is_json:
+            text = "unexpected end of JSON input" if start in b"{[" else "event data not valid JSON"
+            raise BadSensor(text)
+        if start not in b"{n":
+            kind = _GO_KINDS.get(start, "number")
+            raise BadSensor(
+                f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+            )
 
     def _parse(self) -> Any:
         """A tuple of the decoded value, or of `_UNPARSED` when only a patient parser can read it; False if none can."""

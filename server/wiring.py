@@ -13,6 +13,8 @@ import structlog
 from bireme.kit.clock import Clock, SystemClock
 from bireme.kit.errors import ServiceError
 from bireme.kit.ids import Ids, RandomIds
+from bireme.lang.script import Scripts
+from bireme.sandbox.run import Sandbox
 from bireme.storage.open import open_database
 from bireme.storage.ports import Database
 from controller.cron import CronBank
@@ -52,7 +54,17 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
     stack.push_async_callback(database.close)
     executor = parts.executor_of(settings, clock, secrets, database)
     stack.push_async_callback(executor.close)
-    deck = join(settings, clock, ids, database=database, executor=executor, secrets=secrets)
+    scripts = Sandbox()
+    stack.callback(scripts.close)
+    deck = join(
+        settings,
+        clock,
+        ids,
+        database=database,
+        executor=executor,
+        secrets=secrets,
+        scripts=scripts,
+    )
     for close in (deck.sensors.close, deck.listeners.close, deck.sources.close):
         stack.push_async_callback(close)
     return deck
@@ -66,11 +78,12 @@ def join(
     database: Database,
     executor: Executor,
     secrets: KeptSecrets,
+    scripts: Scripts,
 ) -> Deck:
     """The two banks on one hull: the sensors get the controller as their port to workflows."""
     controller = Controller(database, executor, clock, ids, shelf=TemplateShelf())
     crons = CronBank(database, clock, controller)
-    sensors = SensorBank(database, clock, ids, controller, secrets)
+    sensors = SensorBank(database, clock, ids, controller, secrets, scripts=scripts)
     retention = Retention(age=timedelta(seconds=settings.retain_events_s))
     bus = SqliteBus(database, clock, sensors.consume, retention, sensors.pass_over)
     listeners = Listeners(settings.host)

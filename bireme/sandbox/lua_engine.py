@@ -79,7 +79,7 @@ class LuaEngine:
             if state is not self._state:
                 state, chunk = self._state, self._chunk(self._state, source)
             try:
-                return answer(state, _called(state, chunk, json.loads(data)))
+                return answer(state, _called(state, chunk, json.loads(data, parse_int=float)))
             except (MemoryError, lua51.LuaMemoryError):
                 self._state = _State(self._memory_bytes)
                 raise TooMuch(f"the script holds more than {self._memory_bytes} bytes") from None

@@ -34,7 +34,7 @@ def _inward(lua: Any, value: Any) -> Any:
         return value.encode(errors="replace")
     if isinstance(value, (dict, list)):
         return table_of(lua, value)
-    return value if isinstance(value, bool) else float(value)
+    return value
 
 
 class Reader:

@@ -99,7 +99,10 @@ ERRORS: dict[str, tuple[Any, str]] = {
     ),
     "a kind nobody has": ({"moon": {"phase": "full"}}, "unknown kind 'moon'"),
     "a shape that does not fit": ({"data": {"path": "x"}}, "Expected `array`"),
-    "script": ({"script": "return true"}, "the script filter is not supported yet"),
+    "a script where none can be run": (
+        {"script": "return true"},
+        "lua programs cannot be run here",
+    ),
 }
 
 

@@ -1,0 +1,75 @@
+"""`transform` of a dependency: what its filters and triggers see in place of the event's data.
+
+    transform:
+      jq: "{id: .body.order.id, total: ([.body.lines[].price] | add)}"
+
+`jq` wins over `script` (Lua, the data as the table `event`). The result is a JSON object (from Lua also a list), its
+numbers are floats, its keys sorted. Pure, given the event's `Scripts`.
+"""
+
+import json
+from collections.abc import Callable
+
+import msgspec
+
+from bireme.kit.errors import MissingExtra
+from bireme.lang import gojson
+from bireme.lang.errors import LangError
+from bireme.lang.script import Program
+from sensors.errors import BadSensor
+from sensors.view import View
+
+Seen = Callable[[View], View]
+
+_NO_OUTPUT = "no output available from the jq command execution"
+_NO_OBJECT = "jq transformation output must be a JSON object"
+_NO_TABLE = "transformation script output type is not of lua table"
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Argo's EventDependencyTransformer."""
+
+    jq: str = ""
+    script: str = ""
+
+
+def transform(config: Config) -> Seen:
+    """A function from an event to the event as the dependency sees it; it raises BadSensor for what cannot be."""
+    if config.jq:
+        return _by(Program("jq.first", config.jq), "transform.jq", _jq_object)
+    if config.script:
+        return _by(Program("lua.table", config.script), "transform.script", _lua_table)
+    return unchanged
+
+
+def unchanged(view: View) -> View:
+    """A dependency without transform."""
+    return view
+
+
+def _by(program: Program, path: str, checked: Callable[[bytes], bytes]) -> Seen:
+    def seen(view: View) -> View:
+        try:
+            return view.changed(program, lambda answer: _as_go(checked(answer)))
+        except (BadSensor, LangError, MissingExtra) as error:
+            raise BadSensor(f"transform error ({error})", path) from error
+
+    return seen
+
+
+def _jq_object(answer: bytes) -> bytes:
+    if not answer:
+        raise BadSensor(_NO_OUTPUT)
+    if not answer.startswith(b"{"):
+        raise BadSensor(_NO_OBJECT)
+    return answer
+
+
+def _lua_table(answer: bytes) -> bytes:
+    if not answer:
+        raise BadSensor(_NO_TABLE)
+    return answer
+
+
+def _as_go(answer: bytes) -> bytes:
+    return gojson.dumps(json.loads(answer, parse_int=float)).encode()
