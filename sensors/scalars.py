@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
 from sensors.errors import BadSensor
@@ -41,14 +42,21 @@ class Text:
 def parse_float(text: str) -> float:
     """Go's ParseFloat. Raises BadSensor with Go's words."""
     digits = _UNDERSCORE.sub("", text)
-    if _HEX.fullmatch(digits):
-        return float.fromhex(digits)
-    if not _FLOAT.fullmatch(digits):
+    value = _as_number(digits)
+    if value is None:
         raise BadSensor(f'strconv.ParseFloat: parsing "{text}": invalid syntax')
-    value = float(digits)
-    if abs(value) == float("inf") and "i" not in text.lower():
+    if abs(value) == inf and "i" not in text.lower():
         raise BadSensor(f'strconv.ParseFloat: parsing "{text}": value out of range')
     return value
+
+
+def _as_number(digits: str) -> float | None:
+    if _HEX.fullmatch(digits):
+        try:
+            return float.fromhex(digits)
+        except OverflowError:
+            return -inf if digits.startswith("-") else inf
+    return float(digits) if _FLOAT.fullmatch(digits) else None
 
 
 def parse_bool(text: str) -> bool:
@@ -72,8 +80,5 @@ def as_float(found: Datum) -> float:
     if found.type == "Number":
         return float(found.value)
     if found.type == "String":
-        try:
-            return parse_float(found.text)
-        except BadSensor:
-            return 0.0
+        return _as_number(_UNDERSCORE.sub("", found.text)) or 0.0
     return 1.0 if found.type == "True" else 0.0
