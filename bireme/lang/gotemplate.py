@@ -43,6 +43,12 @@ def _printf_of(count: int) -> Any:
     return Template(f"{{{{printf .layout {args}}}}}")
 
 
+def check(text: str) -> None:
+    """Raises LangError for a template that does not parse."""
+    if "{{" in text:
+        _compiled(text)
+
+
 def render(text: str, data: Any) -> str:
     """The template filled in with `data` (numbers as floats, as Go decodes JSON). Raises LangError."""
     if "{{" not in text:

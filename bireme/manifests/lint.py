@@ -3,12 +3,13 @@
 Nothing here needs an engine.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from bireme.kit.errors import InvalidManifest, Problem
+from bireme.lang.script import Scripts
 from bireme.manifests import yaml
 from bireme.manifests.decode import decode, members
 from bireme.manifests.events import EventSource, Sensor, Trigger
@@ -19,17 +20,24 @@ from bireme.manifests.validate import problem, validate
 from bireme.manifests.workflow import CronWorkflow
 from bireme.manifests.yaml import Document
 
+Check = Callable[[Manifest[Any]], Iterable[Problem]]
+
 _HOLDS_TEMPLATES = frozenset(("WorkflowTemplate", "ClusterWorkflowTemplate"))
 _RUNS = _HOLDS_TEMPLATES | {"Workflow"}
 
 
 def lint(
-    texts: Iterable[tuple[str, str]], *, strict_argo: bool = False
+    texts: Iterable[tuple[str, str]],
+    *,
+    strict_argo: bool = False,
+    scripts: Scripts | None = None,
+    more: Sequence[Check] = (),
 ) -> tuple[list[Problem], int]:
     """Problems of all the (text, file) pairs taken together, and how many objects were looked at.
 
     A reference to a template that no file holds is a warning, since it may be applied already. `strict_argo` names
-    each field that Argo itself would refuse.
+    each field that Argo itself would refuse. `scripts` compiles jq and Lua, which are not looked at without it; `more`
+    are the questions of those who will run the objects.
     """
     problems: list[Problem] = []
     manifests: list[Manifest[Any]] = []
@@ -42,7 +50,8 @@ def lint(
     known = {(m.kind, m.metadata.namespace, m.metadata.name): m for m in manifests}
     sources = [m for m in manifests if isinstance(m, EventSource)]
     for manifest in manifests:
-        problems += _of_one(manifest, _Shelf(known), sources)
+        problems += _of_one(manifest, _Shelf(known), sources, scripts)
+        problems += [problem for ask in more for problem in ask(manifest)]
         if strict_argo:
             problems += refused_by_argo(manifest)
     return problems, len(manifests)
@@ -69,7 +78,7 @@ class _Shelf:
 
 
 def _of_one(
-    manifest: Manifest[Any], shelf: _Shelf, sources: list[EventSource]
+    manifest: Manifest[Any], shelf: _Shelf, sources: list[EventSource], scripts: Scripts | None
 ) -> Iterator[Problem]:
     for found in validate(manifest, shelf, "lint"):
         yield _softened(found)
@@ -78,7 +87,7 @@ def _of_one(
     elif isinstance(manifest, CronWorkflow):
         yield from workflow_doubts(manifest, manifest.spec.workflow_spec, "spec.workflowSpec")
     elif isinstance(manifest, Sensor):
-        yield from event_doubts(manifest, sources)
+        yield from event_doubts(manifest, sources, scripts)
         yield from _embedded(manifest, shelf)
 
 

@@ -5,7 +5,7 @@ import sys
 import click
 
 from bireme.kit.errors import Problem
-from server.cli import files, output
+from server.cli import files, output, plugins
 
 
 @click.command("lint", short_help="Check manifests without running anything.")
@@ -38,6 +38,11 @@ def lint(paths: tuple[str, ...], strict_argo: bool, form: str | None) -> None:
 def problems_of(paths: tuple[str, ...], *, strict_argo: bool = False) -> tuple[list[Problem], int]:
     """The problems of all files taken together, and how many objects were looked at."""
     from bireme.manifests import lint
+    from bireme.sandbox.run import Sandbox
 
     texts = (entry for path in paths for entry in files.texts(path))
-    return lint.lint(texts, strict_argo=strict_argo)
+    sandbox = Sandbox()
+    try:
+        return lint.lint(texts, strict_argo=strict_argo, scripts=sandbox, more=[plugins.problems])
+    finally:
+        sandbox.close()

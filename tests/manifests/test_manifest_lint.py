@@ -238,8 +238,8 @@ SENSORS = {
 def test_lint_doubts_sensors_that_cannot_work(case: tuple[str, str, str, int, str]) -> None:
     conditions, source, data, line, expected = case
     spec = SENSOR.format(conditions=conditions, source=source, data=f"{{path: p, type: {data}}}")
-    ((found_line, severity, message),) = linted("Sensor", spec)
-    assert (found_line, severity) == (line, "warning")
+    ((found_line, severity, message), *_) = linted("Sensor", spec)
+    assert (found_line, severity) == (line, "error" if line == 5 else "warning")
     assert expected in message
 
 
@@ -249,7 +249,7 @@ def test_events_that_no_source_of_the_files_has_are_named() -> None:
         "  dependencies: [{name: a, eventSourceName: x, eventName: pusch}]\n"
         "  triggers: [{template: {name: t, log: {}}}]\n"
     )
-    (problem,), _ = lint([(source, "s.yaml"), (sensor, "x.yaml")])
+    (problem, _), _ = lint([(source, "s.yaml"), (sensor, "x.yaml")])
     assert problem.path == "spec.dependencies[0].eventName"
     assert problem.advice == "did you mean push?"
 

@@ -1,0 +1,43 @@
+"""What this engine's own sources and triggers say about a manifest, for `bireme lint`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from bireme.kit.errors import Problem
+from bireme.manifests.events import EventSource, Sensor
+from bireme.manifests.manifest import Manifest
+
+
+def problems(manifest: Manifest[Any]) -> Iterator[Problem]:
+    """Configs that do not fit their kind of source are errors; kinds this engine does not have are warnings."""
+    if isinstance(manifest, EventSource):
+        from events import check
+
+        for path, message in check.faults(manifest.raw.get("spec") or {}):
+            yield _placed(manifest, message, path)
+        for path, message in check.unknown(manifest.raw.get("spec") or {}):
+            yield _placed(manifest, message, path, "warning")
+    elif isinstance(manifest, Sensor):
+        for path, message in _unknown_triggers(manifest):
+            yield _placed(manifest, message, path, "warning")
+
+
+def _unknown_triggers(manifest: Sensor) -> Iterator[tuple[str, str]]:
+    from sensors.registry import triggers
+
+    for index, trigger in enumerate(manifest.spec.triggers):
+        kind = trigger.template.kind if trigger.template else ""
+        if kind and kind not in triggers:
+            path = f"spec.triggers[{index}].template.{kind}"
+            yield path, f"this engine has no trigger of the kind '{kind}'"
+
+
+def _placed(manifest: Manifest[Any], message: str, path: str, severity: Any = "error") -> Problem:
+    return Problem(
+        message=message,
+        object=manifest.title,
+        file=manifest.file,
+        line=manifest.line(path),
+        path=path,
+        severity=severity,
+    )
