@@ -39,11 +39,21 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit_code: str | None = None
 
 
+class ContainerState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One container of a set: running while it has no `code`. `message` is what it has to say about its end."""
+
+    name: str
+    code: int | None = None
+    message: str = ""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a task. `error` is for what was not the command's own doing (outputs missing, runner lost).
 
     A task gets any number of `started` and `progress` reports and exactly one of `succeeded`, `failed`, `error`.
-    Reports may come twice (after a restart); the controller ignores what it knows.
+    Reports may come twice (after a restart); the controller ignores what it knows. `containers` tells of those of a
+    container set that have been started; any report may carry it. A daemon that is up but not `ready` says so with a
+    `started` report, and with another one when it is.
     """
 
     task: str
@@ -52,3 +62,5 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str = ""
     outputs: Outputs | None = None
     progress: str = ""
+    containers: list[ContainerState] = []
+    ready: bool = True

@@ -5,7 +5,7 @@ from typing import Any
 
 from bireme.lang import goduration
 from bireme.lang.errors import LangError
-from controller.dag import execute, outputs, scope, substitute
+from controller.dag import containers, execute, outputs, scope, substitute
 from controller.dag.library import Definition
 from controller.dag.model import Json, Node, NodeOutputs, StartTask
 from controller.dag.scope import Layered
@@ -25,6 +25,8 @@ def start(turn: Turn, node: Node, definition: Definition) -> None:
     except LangError as error:
         execute.fault(turn, node, str(error))
         return
+    if definition.kind == "containerSet":
+        containers.open_nodes(turn, node, definition)
     turn.effects.append(StartTask(task))
     if limit := timeout_of(turn.run, node, definition):
         turn.wake(turn.now + limit, "timeout", node)
@@ -112,10 +114,11 @@ def report(turn: Turn, news: Report) -> None:
     node = turn.run.nodes.get(news.task.removeprefix(f"{turn.run.source.uid}/"))
     if node is None or node.id not in turn.run.index.leaves:
         return
+    containers.take(turn, node, news.containers)
     if news.state == "started":
         _started(turn, node, news)
     elif news.state == "progress":
-        turn.report_progress(node, news.progress)
+        turn.report_progress(node, news.progress or node.progress)
     else:
         _ended(turn, node, news)
 
@@ -123,7 +126,7 @@ def report(turn: Turn, news: Report) -> None:
 def _started(turn: Turn, node: Node, news: Report) -> None:
     if node.phase == "Pending":
         turn.move(node, "Running", "")
-    if turn.run.definition(node).daemon and not node.daemoned:
+    if news.ready and turn.run.definition(node).daemon and not node.daemoned:
         turn.change(node, daemoned=True)
         turn.run.index.daemons[node.id] = None
         turn.settle(node)

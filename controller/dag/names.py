@@ -50,5 +50,9 @@ def attempt_name(name: str, index: int) -> str:
     return f"{name}({index})"
 
 
+def container_name(pod: str, container: str) -> str:
+    return f"{pod}.{container}"
+
+
 def hook_name(name: str, hook: str) -> str:
     return f"{name}.onExit" if hook == "exit" else f"{name}.hooks.{hook}"

@@ -12,9 +12,9 @@ def of_node(run: Run, node: Node) -> list[str]:
     stack = [node]
     while stack:
         node = stack.pop()
-        if node.type == "TaskGroup" or (node.type == "Container" and node.children):
-            children = [run.nodes[c] for c in node.children or ()]
-            stack.extend(reversed(children)) if children else found.append(node.id)
+        if node.type in ("TaskGroup", "Pod", "Container"):
+            inside = _inside(run, node)
+            stack.extend(reversed(inside)) if inside else found.append(node.id)
         elif node.type == "Retry" and node.children:
             found.append(node.children[-1])
         elif node.type in ("Steps", "DAG"):
@@ -22,6 +22,12 @@ def of_node(run: Run, node: Node) -> list[str]:
         else:
             found.append(node.id)
     return list(dict.fromkeys(found))
+
+
+def _inside(run: Run, node: Node) -> list[Node]:
+    """The rounds of a loop; of a pod or a container the containers that follow it."""
+    children = [run.nodes[c] for c in node.children or ()]
+    return [c for c in children if node.type == "TaskGroup" or c.type == "Container"]
 
 
 def of_nodes(run: Run, ids: Iterable[str]) -> list[str]:

@@ -117,8 +117,11 @@ def _consequences(run: Run, chosen: set[str]) -> tuple[set[str], set[str]]:
     for node_id in _from_the_root(run):
         if node_id not in chosen or node_id in gone:
             continue
-        gone |= subtree(run, node_id)
-        around |= set(_above(run, run.nodes[node_id]))
+        node = run.nodes[node_id]
+        if node.type == "Container":  # its pod goes, with all its containers
+            node = run.nodes[node.boundary]
+        gone |= subtree(run, node.id)
+        around |= set(_above(run, node))
     return gone, around
 
 

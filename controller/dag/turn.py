@@ -299,6 +299,18 @@ class Turn:
         if to in BAD and counts_as_bad(node):
             bad = self.run.index.bad
             bad[node.boundary] = bad.get(node.boundary, 0) + 1
+        if node.type == "Pod" and node.children:
+            self._end_containers(node, to)
+
+    def _end_containers(self, pod: Node, to: Phase) -> None:
+        """No container outlives its pod; one of which nobody told the end ends as the pod does."""
+        below = list(pod.children or ())
+        while below:
+            node = self.run.nodes[below.pop()]
+            if node.type == "Container":
+                below.extend(node.children or ())
+                if node.phase not in FULFILLED:
+                    self.move(node, to, pod.message)
 
 
 def _born(node: Node) -> dict[str, Any]:

@@ -25,7 +25,6 @@ LOCKS = (
     "synchronization is a later issue; the run says in its conditions that the field has no effect"
 )
 MEMO = "memoize is a later issue; the run says in its conditions that the field has no effect"
-CONTAINERS = "containers of a container set have no nodes of their own until a backend reports them"
 EVERY_ITEM = "the exit hook of a looped task runs for every item, also when several end at once"
 DIFFERENCES: dict[str, str] = {
     **dict.fromkeys(("steps-10", "when-25", "dag-40"), UNRESOLVABLE),
@@ -35,16 +34,6 @@ DIFFERENCES: dict[str, str] = {
     "ex:dag-daemon-retry-strategy.yaml": LOCKS,
     "ex:steps-daemon-retry-strategy.yaml": LOCKS,
     **dict.fromkeys(("memo-01", "memo-02", "memo-04", "ex:memoize-simple.yaml"), MEMO),
-    **dict.fromkeys(("type-01", "type-02", "mretry-18"), CONTAINERS),
-    **{
-        f"ex:container-set-template/{name}.yaml": CONTAINERS
-        for name in (
-            "graph-workflow",
-            "outputs-result-workflow",
-            "sequence-workflow",
-            "workspace-workflow",
-        )
-    },
     **dict.fromkeys(("exit-12", "exit-21"), EVERY_ITEM),
     "exit-28": "the expression of a step's exit hook sees the step's own outputs, as its arguments do",
     "retry-10": "the position of a syntax error is told in other words",
@@ -66,7 +55,7 @@ def plain(expected: Any) -> Any:
 
 def task_of(task: Task) -> dict[str, Any]:
     template = task.template
-    body = template.get("container") or template.get("script") or {}
+    body = template.get("container") or template.get("script") or _main_of_set(template)
     found = {
         "command": body.get("command"), "args": body.get("args"),
         "source": (template.get("script") or {}).get("source"),
@@ -74,6 +63,11 @@ def task_of(task: Task) -> dict[str, Any]:
         "env": {e["name"]: e["value"] for e in body.get("env") or () if "value" in e} or None,
     }  # fmt: skip
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _main_of_set(template: dict[str, Any]) -> dict[str, Any]:
+    containers = (template.get("containerSet") or {}).get("containers") or ()
+    return next((c for c in containers if c["name"] == "main"), {})
 
 
 def wrong(trace: dict[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ from controller.dag.model import (
 from controller.dag.state import Run
 from controller.dag.status import status
 from controller.dag.turn import Turn
-from executor.model import Outputs, Report, Task
+from executor.model import ContainerState, Outputs, Report, Task
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "conformance"
 TRACES = SHARED / "cases" / "argo-workflows-traces.json"
@@ -263,7 +263,9 @@ class Script:
         yield self.ending(name, task, rule)
 
     def ending(self, name: str, task: Task, rule: dict[str, Any]) -> Report:
-        code, error = rule.get("exit", 0), rule.get("error")
+        codes = codes_of(task, rule)
+        code, error = rule.get("exit", codes.get("main", 0)), rule.get("error")
+        bad = next((n for n, c in codes.items() if c), "main")
         ok = not code and not error
         given = rule.get("params") or {}
         declared = (task.template.get("outputs") or {}).get("parameters") or []
@@ -281,17 +283,27 @@ class Script:
             if ok
             else {},
             result=result,
-            exit_code=str(code),
+            exit_code=None if codes and "main" not in codes else str(code),
         )
         message = (
             f"wait: Error (exit code 64): {error}"
             if error
-            else f"main: Error (exit code {code})"
+            else f"{bad}: Error (exit code {codes.get(bad, code)})"
             if code
             else ""
         )
         state: Any = "error" if error else "failed" if code else "succeeded"
-        return Report(task=task.id, state=state, at=self.now, message=message, outputs=left)
+        told = [ContainerState(name=n, code=c) for n, c in codes.items()]
+        return Report(
+            task=task.id, state=state, at=self.now, message=message, outputs=left, containers=told
+        )
+
+
+def codes_of(task: Task, rule: dict[str, Any]) -> dict[str, int]:
+    """The exit codes of a set's containers, in their order."""
+    containers = (task.template.get("containerSet") or {}).get("containers") or ()
+    given = rule.get("containers") or {}
+    return {c["name"]: given.get(c["name"], rule.get("exit", 0)) for c in containers}
 
 
 def nodes_of(run: Run) -> dict[str, Any]:
