@@ -1,4 +1,4 @@
-"""`bireme sensors list|get`."""
+"""`bireme sensors list|get|test`."""
 
 from typing import Any
 
@@ -6,11 +6,15 @@ import click
 
 from server.cli import explain, options, output
 from server.cli.client import Client, segment
+from server.cli.trial import test
 
 
 @click.group("sensors", short_help="List and show sensors and what they decided.")
 def sensors() -> None:
     """Sensors: what they wait for and what they start."""
+
+
+sensors.add_command(test)
 
 
 @sensors.command("list")
