@@ -14,7 +14,8 @@ import structlog
 from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError, NotFound, ServiceError, UserError
 from bireme.storage.ports import Database, Transaction
-from controller import policy, schedule, store, submission
+from controller import backfill, calendar, policy, schedule, store, submission
+from controller.backfill import BackfillOptions
 from controller.births import LiveRun
 from controller.model import Json, cron_key, rfc3339
 from controller.ports import WorkflowExists
@@ -79,7 +80,7 @@ class CronBank:
     async def apply(self, manifest: Json) -> None:
         """Put or replace one CronWorkflow, as plain JSON values; what was missed is made up for as Argo does."""
         now = self._clock.now()
-        table = schedule.timetable(manifest["spec"])
+        table, fault = self._timetable(manifest)
         known = self._entries.get(cron_key(*_key_of(manifest)))
         cursor = known.cursor if known is not None and known.table == table else now
         entry = Entry(manifest, table, cursor)
@@ -89,6 +90,7 @@ class CronBank:
         def remember(state: CronState) -> None:
             missed[:] = [schedule.missed(table, state, now)]
             state.schedule_text = table.text
+            state.spec_error = fault
             if wanted != state.manifest_suspend:
                 state.suspend = state.manifest_suspend = wanted
 
@@ -97,6 +99,21 @@ class CronBank:
         if missed[0] is not None:
             self._ring(entry.key, missed[0])
         self._arm(entry)
+
+    def _timetable(self, manifest: Json) -> tuple[Timetable, str]:
+        """When it fires, and what is wrong with its calendar: one that cannot be read fires never."""
+        try:
+            rest = calendar.holidays(manifest, self._controller.shelf)
+        except UserError as error:
+            return Timetable(()), f"calendar: {error}"
+        return schedule.timetable(manifest["spec"], rest), ""
+
+    async def calendar_changed(self, namespace: str, config_map: str) -> None:
+        """A config map was applied or removed: whoever takes holidays from it reads them again."""
+        for entry in list(self._entries.values()):
+            source = (entry.manifest["spec"].get("calendar") or {}).get("configMapKeyRef") or {}
+            if (entry.namespace, source.get("name")) == (namespace, config_map):
+                await self.apply(entry.manifest)
 
     async def remove(self, namespace: str, name: str) -> None:
         """Take one away with what is remembered of it. Its workflows stay."""
@@ -146,10 +163,38 @@ class CronBank:
         wanted.sort(key=lambda entry: (entry.namespace, entry.name))
         return [await self.get(entry.namespace, entry.name) for entry in wanted]
 
-    def preview(self, namespace: str, name: str, count: int = 5) -> Sequence[datetime]:
-        """The next `count` moments at which it will fire."""
+    def preview(
+        self, namespace: str, name: str, count: int = 5, after: datetime | None = None
+    ) -> Sequence[datetime]:
+        """The next `count` moments at which it will fire, from now on or after another moment."""
         entry = self._entry(namespace, name)
-        return schedule.next_times(entry.table, self._clock.now(), count)
+        return schedule.next_times(entry.table, after or self._clock.now(), count)
+
+    async def backfill(self, namespace: str, name: str, asked: BackfillOptions) -> Json:
+        """One run for each scheduled moment of a span that has none yet. Suspension and `when` are not asked.
+
+        `items` holds name and moment of each, and whether it was `created`, `exists`, or is only `planned` (a dry
+        run); `more` says that the span holds more moments than were asked for.
+        """
+        entry = self._entry(namespace, name)
+        most = asked.max_workflow_count
+        moments, more = schedule.times_between(entry.table, asked.start, asked.end, most)
+        manifests = [backfill.workflow(entry.manifest, at, asked) for at in moments]
+        states = ["planned"] * len(manifests)
+        if not asked.dry_run:
+            states = [await self._database.write(partial(self._made, m)) for m in manifests]
+        items = [
+            {"name": made["metadata"]["name"], "scheduledTime": rfc3339(at), "state": state}
+            for made, at, state in zip(manifests, moments, states, strict=True)
+        ]
+        return {"items": items, "more": more}
+
+    def _made(self, manifest: Json, tx: Transaction) -> str:
+        try:
+            self._controller.submit(tx, manifest)
+        except WorkflowExists:
+            return "exists"
+        return "created"
 
     async def create(self, namespace: str, name: str, options: submission.SubmitOptions) -> Json:
         """A workflow right now, by hand: no policy is asked and no schedule moves."""
@@ -205,6 +250,7 @@ class CronBank:
 
     async def _fire(self, entry: Entry, missed: datetime | None) -> None:
         now = self._clock.now()
+        entry.table, _ = self._timetable(entry.manifest)
         at = missed or schedule.latest_due(entry.table, entry.cursor, now)
         if at is None:
             self._arm(entry)

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from itertools import count
+from typing import Any, Final, Literal
 
 import msgspec
 
 import bireme.lang.cron as cron_times
+from bireme.lang.holidays import Holidays
 
 ConcurrencyPolicy = Literal["Allow", "Forbid", "Replace"]
 
@@ -36,6 +38,7 @@ class Timetable:
 
     schedules: tuple[str, ...]
     starting_deadline: timedelta | None = None
+    holidays: Holidays | None = None
 
     @property
     def text(self) -> str:
@@ -43,13 +46,14 @@ class Timetable:
         return ",".join(self.schedules)
 
 
-def timetable(spec: Mapping[str, Any]) -> Timetable:
+def timetable(spec: Mapping[str, Any], holidays: Holidays | None = None) -> Timetable:
     """Reads `schedules` (or the older `schedule`), `timezone` and `startingDeadlineSeconds`."""
     texts = spec.get("schedules") or ([spec["schedule"]] if spec.get("schedule") else [])
     seconds = spec.get("startingDeadlineSeconds")
     return Timetable(
         schedules=tuple(with_timezone(texts, spec.get("timezone") or "")),
         starting_deadline=None if seconds is None else timedelta(seconds=int(seconds)),
+        holidays=holidays,
     )
 
 
@@ -60,7 +64,7 @@ def with_timezone(schedules: Sequence[str], timezone: str) -> list[str]:
 
 def next_time(table: Timetable, after: datetime) -> datetime | None:
     """The first moment after `after` at which any schedule fires."""
-    times = [_next(text, after) for text in table.schedules]
+    times = [_next(text, after, table.holidays) for text in table.schedules]
     return min((time for time in times if time is not None), default=None)
 
 
@@ -74,7 +78,7 @@ def next_times(table: Timetable, after: datetime, count: int) -> list[datetime]:
 
 def latest_due(table: Timetable, after: datetime, now: datetime) -> datetime | None:
     """The newest firing time in (after, now]: however many were slept through, one run makes up for them."""
-    times = [_latest(text, after, now) for text in table.schedules]
+    times = [_latest(text, after, now, table.holidays) for text in table.schedules]
     return max((time for time in times if time is not None), default=None)
 
 
@@ -92,22 +96,69 @@ def missed(table: Timetable, state: CronState, now: datetime) -> datetime | None
     return due if due is not None and now < due + table.starting_deadline else None
 
 
-def _next(text: str, after: datetime) -> datetime | None:
-    return cron_times.next_after(text, after, "UTC")
+def times_between(
+    table: Timetable, start: datetime, end: datetime, most: int
+) -> tuple[list[datetime], bool]:
+    """The firing times in (start, end], at most `most` of them, and whether there would be more."""
+    found: list[datetime] = []
+    at = next_time(table, start)
+    while at is not None and at <= end:
+        if len(found) == most:
+            return found, True
+        found.append(at)
+        at = next_time(table, at)
+    return found, False
 
 
-def _latest(text: str, after: datetime, now: datetime) -> datetime | None:
-    first = _next(text, after)
+_REST: Final = 366 * 5
+"""Days of rest in a row after which a schedule counts as one that never fires."""
+
+
+def _next(text: str, after: datetime, holidays: Holidays | None) -> datetime | None:
+    for _ in range(_REST):
+        found = cron_times.next_after(text, after, "UTC")
+        if found is None or not _rests(text, found, holidays):
+            return found
+        after = _before(text, found, cron_times.midnight(text, found, days=1))
+    return None
+
+
+def _rests(text: str, at: datetime, holidays: Holidays | None) -> bool:
+    return holidays is not None and cron_times.local_date(text, at) in holidays
+
+
+def _before(text: str, found: datetime, moment: datetime) -> datetime:
+    """The last moment before `moment` from which to go on: an interval goes on in its own steps."""
+    every = cron_times.parse(text).every
+    steps = -((found - moment) // every) - 1 if every else 0
+    return found + steps * every if every else moment - timedelta(seconds=1)
+
+
+def _latest(
+    text: str, after: datetime, now: datetime, holidays: Holidays | None
+) -> datetime | None:
+    first = _next(text, after, holidays)
     if first is None or first > now:
         return None
-    last = cron_times.previous_before(text, now + timedelta(microseconds=1), "UTC")
-    return _nth(text, first, now) if last is None else max(first, last)
+    limit = now + timedelta(microseconds=1)
+    for _ in range(_REST):
+        last = cron_times.previous_before(text, limit, "UTC")
+        if last is None:
+            return _nth(text, first, now, holidays)
+        if last < first or not _rests(text, last, holidays):
+            return max(first, last)
+        limit = cron_times.midnight(text, last)
+    return first
 
 
-def _nth(text: str, first: datetime, now: datetime) -> datetime:
+def _nth(text: str, first: datetime, now: datetime, holidays: Holidays | None) -> datetime:
     """The latest of `@every`, which has no moments of its own: they are counted from the one before."""
-    second = _next(text, first)
-    return first if second is None else first + (now - first) // (second - first) * (second - first)
+    every = cron_times.parse(text).every
+    if not every:
+        return first
+    last = first + (now - first) // every * every
+    tries = (last - step * every for step in count())
+    return next(at for at in tries if at <= first or not _rests(text, at, holidays))
 
 
 def history_limit(spec: Mapping[str, Any], field: str, default: int) -> int:

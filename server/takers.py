@@ -92,16 +92,18 @@ class SecretTaker:
 class ConfigMapTaker:
     """Config maps are kept for steps and sources, and on the shelf, where workflows find their parameters."""
 
-    def __init__(self, secrets: KeptSecrets, shelf: TemplateShelf) -> None:
-        self._secrets, self._shelf = secrets, shelf
+    def __init__(self, secrets: KeptSecrets, shelf: TemplateShelf, crons: CronBank) -> None:
+        self._secrets, self._shelf, self._crons = secrets, shelf, crons
 
     async def apply(self, stored: StoredObject) -> None:
         self._secrets.keep("ConfigMap", stored.namespace, stored.name, stored.manifest)
         self._shelf.apply(stored.as_manifest())
+        await self._crons.calendar_changed(stored.namespace, stored.name)
 
     async def remove(self, namespace: str, name: str) -> None:
         self._secrets.forget("ConfigMap", namespace, name)
         self._shelf.remove("ConfigMap", namespace, name)
+        await self._crons.calendar_changed(namespace, name)
 
 
 def takers(
@@ -120,5 +122,5 @@ def takers(
         "Sensor": SensorTaker(sensors),
         "EventSource": SourceTaker(sources),
         "Secret": SecretTaker(secrets),
-        "ConfigMap": ConfigMapTaker(secrets, shelf),
+        "ConfigMap": ConfigMapTaker(secrets, shelf, crons),
     }

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bireme.kit.errors import UserError
 from bireme.manifests.validate_names import Invalid
-from bireme.manifests.workflow import CronWorkflowSpec
+from bireme.manifests.workflow import Calendar, CronWorkflowSpec
 
 _POLICIES = ("", "Allow", "Forbid", "Replace")
 
@@ -26,6 +26,20 @@ def check_cron(spec: CronWorkflowSpec) -> None:
         raise Invalid(f"'{spec.concurrency_policy}' is not a valid concurrencyPolicy")
     if spec.starting_deadline_seconds is not None and spec.starting_deadline_seconds < 0:
         raise Invalid("startingDeadlineSeconds must be positive")
+    if spec.calendar is not None:
+        _check_calendar(spec.calendar)
+
+
+def _check_calendar(calendar: Calendar) -> None:
+    from bireme.lang import holidays
+
+    try:
+        holidays.parse(calendar.holidays)
+    except UserError as error:
+        raise Invalid(f"calendar.holidays: {error}") from error
+    source = calendar.config_map_key_ref
+    if source is not None and not (source.name and source.key):
+        raise Invalid("calendar.configMapKeyRef needs name and key")
 
 
 def is_timezone(name: str) -> bool:

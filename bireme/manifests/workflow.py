@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from bireme.manifests.base import Metadata, Object, PodMetadata, Spec
+from bireme.manifests.base import KeySelector, Metadata, Object, PodMetadata, Spec
 from bireme.manifests.containers import Container, PodResources
 from bireme.manifests.control import RetryStrategy, Synchronization
 from bireme.manifests.manifest import Manifest
@@ -140,6 +140,13 @@ class StopStrategy(Spec, frozen=True):
     expression: str = ""
 
 
+class Calendar(Spec, frozen=True):
+    """Ours, not Argo's: days on which nothing fires, written here, in a config map's key (one a line), or both."""
+
+    holidays: list[str] = []
+    config_map_key_ref: KeySelector | None = None
+
+
 class CronWorkflowSpec(Spec, frozen=True):
     workflow_spec: WorkflowSpec = WorkflowSpec()
     workflow_metadata: Metadata = Metadata()
@@ -152,7 +159,7 @@ class CronWorkflowSpec(Spec, frozen=True):
     failed_jobs_history_limit: int | None = None
     stop_strategy: StopStrategy | None = None
     when: str = ""
-    calendar: Object | None = None  # ours, not Argo's
+    calendar: Calendar | None = None
 
 
 class BindingEvent(Spec, frozen=True):

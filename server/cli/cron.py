@@ -1,16 +1,20 @@
-"""`bireme cron list|get|suspend|resume`."""
+"""`bireme cron list|get|suspend|resume`; `preview` and `backfill` stand in cron_times.py."""
 
 from typing import Any
 
 import click
 
-from server.cli import options, output
+from server.cli import cron_times, options, output
 from server.cli.client import Client, segment
 
 
 @click.group("cron", short_help="List, show, suspend and resume CronWorkflows.")
 def cron() -> None:
     """CronWorkflows: what runs when."""
+
+
+cron.add_command(cron_times.preview)
+cron.add_command(cron_times.backfill)
 
 
 def _path(client: Client, name: str = "") -> str:

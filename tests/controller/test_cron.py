@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from controller.backfill import BackfillOptions, options
 from controller.cron import CronNotFound
 from controller.listing import ListQuery
+from controller.ports import BadOption
 from controller.submission import SubmitOptions
 from tests.controller.scripted import fails, hangs, succeeds
 from tests.controller.worlds import World, workflow
@@ -215,3 +218,83 @@ async def test_applying_again_at_the_very_moment_loses_no_firing(world: World) -
         await asyncio.sleep(0.001)
     await asyncio.sleep(5)
     assert len(await made(world)) == 1
+
+
+async def test_nothing_fires_on_a_holiday(world: World) -> None:
+    await world.cron.apply(cron(schedule="0 12 * * *", calendar={"holidays": ["01-02"]}))
+    found = world.cron.preview("default", "tick", count=3)
+    assert [at.day for at in found] == [1, 3, 4]
+    await asyncio.sleep(3 * 24 * 60 * MINUTE)
+    names = [item["metadata"]["name"] for item in await made(world)]
+    moments = (datetime(2026, 1, day, 12, tzinfo=UTC) for day in (1, 3))
+    assert names == [f"tick-{int(at.timestamp())}" for at in moments]
+
+
+def calendar_map(text: str) -> dict[str, Any]:
+    metadata = {"name": "days", "namespace": "default"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"de": text}}
+
+
+async def test_holidays_of_a_config_map_count_as_soon_as_it_is_there(world: World) -> None:
+    source = {"configMapKeyRef": {"name": "days", "key": "de"}}
+    await world.cron.apply(cron(schedule="0 12 * * *", calendar=source))
+    assert world.cron.preview("default", "tick") == []
+    conditions = (await world.cron.get("default", "tick"))["status"]["conditions"]
+    assert "config map 'days' not found" in conditions[0]["message"]
+
+    world.controller.shelf.apply(calendar_map("2026-01-01\n# and the next\n2026-01-02"))
+    await world.cron.calendar_changed("default", "days")
+    assert [at.day for at in world.cron.preview("default", "tick", count=1)] == [3]
+    assert (await world.cron.get("default", "tick"))["status"]["conditions"] == []
+
+
+def span(start: str, end: str, **more: Any) -> BackfillOptions:
+    return options({"start": f"2025-12-{start}Z", "end": f"2025-12-{end}Z", **more})
+
+
+async def test_a_backfill_makes_each_past_run_once_and_first_shows_them(world: World) -> None:
+    await world.cron.apply(cron(schedule="0 12 * * *"))
+    asked = span("01T00:00:00", "03T12:00:00")
+
+    planned = await world.cron.backfill("default", "tick", replace(asked, dry_run=True))
+    assert [item["state"] for item in planned["items"]] == ["planned"] * 3
+    assert await made(world) == []
+
+    done = await world.cron.backfill("default", "tick", asked)
+    again = await world.cron.backfill("default", "tick", asked)
+    assert [item["state"] for item in done["items"]] == ["created"] * 3
+    assert [item["state"] for item in again["items"]] == ["exists"] * 3
+    first = (await made(world))[0]
+    assert first["metadata"]["name"] == planned["items"][0]["name"]
+    assert first["metadata"]["labels"]["backfill"] == "tick"
+    given = {p["name"]: p["value"] for p in first["spec"]["arguments"]["parameters"]}
+    assert given["cronScheduleTime"] == "Mon, 01 Dec 2025 12:00:00 UTC"
+    assert first["spec"]["synchronization"] == {"mutexes": [{"name": "backfill-tick"}]}
+
+
+async def test_a_backfill_is_not_forgotten_by_history_limits(world: World) -> None:
+    await world.cron.apply(cron(schedule="0 12 * * *", successfulJobsHistoryLimit=1))
+    await world.cron.backfill("default", "tick", span("01T00:00:00", "05T00:00:00", parallel=True))
+    await asyncio.sleep(MINUTE)
+    assert len(await made(world)) == 4
+
+
+async def test_a_backfill_stops_at_its_limit_and_says_so(world: World) -> None:
+    await world.cron.apply(cron())
+    asked = span("01T00:00:00", "31T00:00:00", maxWorkflowCount=10, dryRun=True)
+    found = await world.cron.backfill("default", "tick", asked)
+    assert (len(found["items"]), found["more"]) == (10, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"},
+        {"start": "2026-01-01T00:00:00", "end": "2026-01-02T00:00:00Z"},
+        {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "paralel": True},
+        {"start": "soon", "end": "2026-01-02T00:00:00Z"},
+    ],
+)
+def test_a_span_that_is_none_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(BadOption):
+        options(body)
