@@ -4,6 +4,7 @@ Keys come from the secrets a manifest names, read anew whenever a source (re)sta
 tools look (environment, profile, instance or pod role).
 """
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
@@ -57,14 +58,20 @@ class Account(fields.Fields, frozen=True, kw_only=True):
 class Aws:
     """Clients for one source. They live as long as the `async with` around them."""
 
-    def __init__(self, account: Account, surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        account: Account,
+        surroundings: Surroundings,
+        authority: fields.SecretRef | None = None,
+    ) -> None:
         if (account.access_key is None) != (account.secret_key is None):
             raise BadSourceConfig("accessKey and secretKey go together; one is missing")
         self._account = account
         self._around = surroundings
+        self._authority = authority
 
     @asynccontextmanager
-    async def client(self, service: str, *, ssl_verify: str | None = None) -> AsyncIterator[Any]:
+    async def client(self, service: str) -> AsyncIterator[Any]:
         """A client of `service` (`sqs`, `s3`, `sns`). Raises AwsError when the role cannot be had."""
         from aiobotocore.session import get_session
 
@@ -74,9 +81,8 @@ class Aws:
             with speaking_to(f"the service {service}"):
                 if self._account.role_arn:
                     keys = await self._assumed(stack, session, keys)
-                verify = {"verify": ssl_verify} if ssl_verify else {}
                 client = await stack.enter_async_context(
-                    session.create_client(service, **self._where(), **keys, **verify)
+                    session.create_client(service, **self._where(), **keys, **self._trusted(stack))
                 )
             yield client
 
@@ -92,12 +98,24 @@ class Aws:
     def _secret(self, ref: fields.SecretRef) -> str:
         return fields.secret(self._around.secrets, self._around.place, ref).decode().strip()
 
+    def _trusted(self, stack: AsyncExitStack) -> dict[str, str]:
+        """The client reads certificates from files only."""
+        if self._authority is None:
+            return {}
+        file = stack.enter_context(_pem())
+        file.write(fields.secret(self._around.secrets, self._around.place, self._authority))
+        file.flush()
+        return {"verify": file.name}
+
     def _where(self) -> dict[str, Any]:
         from aiobotocore.config import AioConfig
 
         # The source's own loop tries again, in the open; the client must not do so for minutes in silence.
         config = AioConfig(
-            connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"total_max_attempts": 2}
+            connect_timeout=_CONNECT_S,
+            read_timeout=_READ_S,
+            retries={"total_max_attempts": 2},
+            s3={"addressing_style": "path"} if self._account.endpoint else None,
         )
         where: dict[str, Any] = {"config": config}
         if self._account.region:
@@ -119,6 +137,10 @@ class Aws:
             "aws_secret_access_key": given["SecretAccessKey"],
             "aws_session_token": given["SessionToken"],
         }
+
+
+def _pem() -> Any:
+    return tempfile.NamedTemporaryFile(suffix=".pem")
 
 
 @contextmanager

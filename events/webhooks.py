@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 import structlog
@@ -21,33 +21,35 @@ FORM = "application/x-www-form-urlencoded"
 # Go's server takes these out of the headers a handler sees.
 _HIDDEN = frozenset({"Host", "Transfer-Encoding", "Trailer"})
 
+Reply = Callable[[web.BaseRequest, bytes], Awaitable[web.StreamResponse]]
 Accept = Callable[[web.BaseRequest, bytes], NewEvent]
 
 
-class HttpSource:
-    """Listens as `webhook` says until cancelled. `accept` turns a request and its raw body into an event, or refuses.
+class HttpRoute:
+    """Listens as `webhook` says until cancelled. What `reply` is asked has passed token, method, cap and patience.
 
-    `method` is the only one answered; None means any. The answer is 200 `success` once the event is durable,
-    or was turned away by the source's filter.
+    `method` is the only one answered; None means any. A `reply` that cannot reach the store is answered 500, so that
+    the sender comes again.
     """
 
     def __init__(
         self,
-        webhook: fields.Webhook,
+        webhook: fields.Webhook | None,
         surroundings: Surroundings,
-        accept: Accept,
+        reply: Reply,
         method: str | None = None,
     ) -> None:
+        if webhook is None:
+            raise BadSourceConfig("webhook is missing: say on which endpoint and port to listen")
         self._webhook = webhook
         self._around = surroundings
-        self._accept = accept
+        self._reply = reply
         self._method = method
         self._cap_bytes = webhook.max_payload_size or fields.DEFAULT_CAP_BYTES
         self.port = port(webhook)
-        self._publish: Publish
 
-    async def run(self, publish: Publish) -> None:
-        self._publish = publish
+    async def run(self, listening: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`listening` runs once requests are answered, before the source is ready; then this waits for ever."""
         place = self._around.place
         remove = await self._around.http.route(
             port=self.port,
@@ -57,6 +59,8 @@ class HttpSource:
             tls=self._tls(),
         )
         try:
+            if listening is not None:
+                await listening()
             self._around.ready()
             await asyncio.get_running_loop().create_future()
         finally:
@@ -67,13 +71,11 @@ class HttpSource:
         if self._method is not None and request.method != self._method:
             raise Refused(400, "http method does not match", close=True)
         body = await read_body(request, cap_bytes=self._cap_bytes, patience_s=BODY_PATIENCE_S)
-        event = self._accept(request, body)
         try:
-            await self._publish([event])
+            return await self._reply(request, body)
         except ServiceError as error:
             log.warning("event_not_recorded", endpoint=self._webhook.endpoint, error=str(error))
             raise Refused(500, "failed to record event") from error
-        return text(200, "success")
 
     def _check_token(self, request: web.BaseRequest) -> None:
         """The bearer token, compared in constant time, before anything of the body is read."""
@@ -102,6 +104,34 @@ class HttpSource:
             )
         secrets, place = self._around.secrets, self._around.place
         return Tls(fields.secret(secrets, place, certificate), fields.secret(secrets, place, key))
+
+
+class HttpSource:
+    """A route whose every request is one event. `accept` makes it of the request and its raw body, or refuses.
+
+    The answer is 200 `success` once the event is durable, or was turned away by the source's filter.
+    """
+
+    def __init__(
+        self,
+        webhook: fields.Webhook | None,
+        surroundings: Surroundings,
+        accept: Accept,
+        method: str | None = None,
+    ) -> None:
+        self._accept = accept
+        self._route = HttpRoute(webhook, surroundings, self._reply, method)
+        self._publish: Publish
+
+    async def run(
+        self, publish: Publish, listening: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._publish = publish
+        await self._route.run(listening)
+
+    async def _reply(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+        await self._publish([self._accept(request, body)])
+        return text(200, "success")
 
 
 def port(webhook: fields.Webhook) -> int:

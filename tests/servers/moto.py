@@ -37,14 +37,18 @@ def account(server: process.Server) -> dict[str, Any]:
     }
 
 
-@contextlib.asynccontextmanager
-async def client(server: process.Server, service: str) -> AsyncIterator[Any]:
+def client(server: process.Server, service: str) -> Any:
     """A test's own client."""
+    return client_at(server.port, service)
+
+
+@contextlib.asynccontextmanager
+async def client_at(port: int, service: str) -> AsyncIterator[Any]:
     from aiobotocore.session import get_session
 
     async with get_session().create_client(
         service,
-        endpoint_url=f"http://127.0.0.1:{server.port}",
+        endpoint_url=f"http://127.0.0.1:{port}",
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
