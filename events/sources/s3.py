@@ -20,8 +20,8 @@
           secretKey: {name: storage, key: secretKey}
           poll: {interval: 1m}
 
-Payload of an object: `{"bucket", "key", "eventName", "eventTime", "size", "eTag", "versionId", "sequencer", "foundBy",
-"record", "metadata"}`; `record` is the notification's own form. Payload of a data set: `{"dataSet", "values", "bucket",
+Payload: of an object `{"bucket", "key", "eventName", "eventTime", "size", "eTag", "versionId", "sequencer", "foundBy",
+"record", "metadata"}`; `record` is the notification's own form; of a data set `{"dataSet", "values", "bucket",
 "count", "size", "objects": [{"key", …}], "metadata"}`. The event's attribute `foundby` is `listing` for what no
 notification told, and `outdated` is `true` when a newer change of the object was told before.
 """
