@@ -307,7 +307,7 @@ class CronBank:
         """A run has ended: forget the surplus, and see whether it was the last."""
         finished = await self._controller.reader.finished_of(entry.namespace, entry.name)
         for uid in schedule.surplus(finished, entry.manifest["spec"]):
-            await self._controller.forget(uid)
+            await self._controller.retire(uid)
         entry.state = await self._update(entry.key, partial(_check_stop, entry))
 
 

@@ -49,8 +49,18 @@ class Reading:
         return found
 
     async def get(self, namespace: str, name: str) -> Json:
-        """The whole Workflow with its nodes. `@latest` is the newest. Raises WorkflowNotFound."""
-        return await self._whole(await self.row(namespace, name))
+        """The whole Workflow with its nodes, from the archive where the list has lost it. `@latest` is the newest.
+
+        Raises WorkflowNotFound.
+        """
+        try:
+            row = await self.row(namespace, name)
+        except WorkflowNotFound:
+            archived = await self._reader.finished_by_name(namespace, name)
+            if archived is None:
+                raise
+            row = archived
+        return await self.whole(row)
 
     async def describe(self, uid: str) -> Json | None:
         """The whole Workflow by uid; None when it is gone."""
@@ -58,9 +68,10 @@ class Reading:
         if live is not None:
             return live_workflow(live)
         row = await self._reader.by_uid(uid)
-        return None if row is None else await self._whole(row)
+        return None if row is None else await self.whole(row)
 
-    async def _whole(self, row: RunRow) -> Json:
+    async def whole(self, row: RunRow) -> Json:
+        """A row as the Workflow it stands for, with its nodes."""
         live = self._steps.live.get(row.uid)
         if live is not None:
             return live_workflow(live)
@@ -86,14 +97,15 @@ class Reading:
 
     async def list(self, query: listing.ListQuery) -> Page:
         """Workflows without their nodes, unfinished first, then the newest first."""
-        wanted = [row for row in await self._reader.headings(query) if _is_wanted(row, query)]
+        wanted = [row for row in await self._reader.headings(query) if is_wanted(row, query)]
         end = query.offset + query.limit if query.limit else len(wanted)
         page = wanted[query.offset : end]
         rows = await self._reader.rows([row[0] for row in page])
         remaining = max(len(wanted) - end, 0)
-        return Page([self._short(row) for row in rows], str(end) if remaining else "", remaining)
+        return Page([self.short(row) for row in rows], str(end) if remaining else "", remaining)
 
-    def _short(self, row: RunRow) -> Json:
+    def short(self, row: RunRow) -> Json:
+        """A row as a Workflow without its nodes."""
         live = self._steps.live.get(row.uid)
         return _row_workflow(row) if live is None else _live(live, summary(live.run))
 
@@ -159,7 +171,8 @@ def _row_workflow(row: RunRow) -> Json:
     )
 
 
-def _is_wanted(row: Row, query: listing.ListQuery) -> bool:
+def is_wanted(row: Row, query: listing.ListQuery) -> bool:
+    """Whether a heading is asked for, by what the database does not look at."""
     _, namespace, name, phase, labels, *_ = row
     if not (query.wants_namespace(namespace) and query.wants_name(name)):
         return False

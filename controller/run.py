@@ -16,6 +16,7 @@ from bireme.kit.ids import Ids
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Transaction
 from controller import codec, listing, logs, store, submission
+from controller.archive import Archive
 from controller.births import LiveRun, Newborn, Nursery, born_at
 from controller.dag import model as dag
 from controller.dag.fold import index
@@ -45,6 +46,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     retention: Policy = field(default_factory=Policy)
     defaults: Json | None = None
+    archive_s: float = 7 * 86400.0
 
 
 class Controller:
@@ -78,7 +80,10 @@ class Controller:
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self.reader = RunReader(database)
         self.reading = Reading(self.reader, self._steps, self._nursery, self._watchers)
-        self._sweeper = Sweeper(self.reader, clock, options.retention, self.forget)
+        self.archive = Archive(
+            self, database, clock, self.reader, self.reading, keep_s=options.archive_s
+        )
+        self._sweeper = Sweeper(self.reader, clock, options.retention, self.retire)
         self._operations = Operations(self, database, executor, clock, self._steps, self.reading)
 
     # --- births ---
@@ -226,13 +231,20 @@ class Controller:
 
     async def forget(self, uid: str) -> None:
         """As `delete`, by uid; nothing happens for a run that is gone."""
+        await self._remove(uid, partial(store.delete, uid=uid))
+
+    async def retire(self, uid: str) -> None:
+        """A finished run leaves the list: the archive keeps it, its steps' files go."""
+        await self._remove(uid, self.archive.put(uid))
+
+    async def _remove(self, uid: str, write: Callable[[Transaction], None]) -> None:
         row = await self.reader.by_uid(uid)
         if row is None:
             return
         found = await self.reading.describe(uid)
         live = self._steps.forget(uid)
         self._throttle.remove(uid)
-        await self._database.write(lambda tx: store.delete(tx, uid))
+        await self._database.write(write)
         await logs.forget(self._executor, found or {}, stop=live is not None)
         gone = live or self._nursery.revive(store.definition_of(row), uid, born_at(row))
         self._watchers.tell(gone, "DELETED", lambda: found or live_workflow(gone))
@@ -283,6 +295,7 @@ class Controller:
     async def run(self) -> None:
         """Take reports and sweep what has expired, until cancelled. `recover` comes first."""
         self._tasks.start("sweep", self._sweeper.run())
+        self._tasks.start("archive", self.archive.run())
         try:
             async for report in self._executor.reports():
                 self._steps.report(report)

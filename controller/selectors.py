@@ -43,9 +43,14 @@ def _label_test(text: str) -> Callable[[Labels], bool]:
     return _existence_test(text)
 
 
+def is_key(text: str) -> bool:
+    """Whether a text may be the key of a label."""
+    return re.fullmatch(r"[A-Za-z0-9._/-]+", text) is not None
+
+
 def _existence_test(text: str) -> Callable[[Labels], bool]:
     name = text.removeprefix("!").strip()
-    if not re.fullmatch(r"[A-Za-z0-9._/-]+", name):
+    if not is_key(name):
         raise BadOption(f"unable to parse requirement: found '{text}', expected: a label selector")
     if text.startswith("!"):
         return lambda found: name not in found

@@ -5,14 +5,12 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from bireme.storage.ports import Database, Row, Transaction
+from controller import archive_rows
 from controller.listing import ListQuery
 from controller.model import Definition, HistoryRow, PhaseRow, RunRow, cron_key
 from controller.schedule import CronState
 
-_COLUMNS = (
-    "uid, namespace, name, phase, live, firing, cron, labels, manifest, status, created_at, started_at,"
-    " finished_at"
-)
+_COLUMNS = archive_rows.COLUMNS
 _INSERT = f"INSERT INTO runs ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 _APPEND = "INSERT INTO history (run, n, at, entry) VALUES (?,?,?,?)"
 _PHASE = "UPDATE runs SET phase=?, live=?, status=?, started_at=?, finished_at=? WHERE uid=?"
@@ -128,8 +126,24 @@ class RunReader:
     async def by_uid(self, uid: str) -> RunRow | None:
         return await self._one("uid=?", (uid,))
 
-    async def _one(self, where: str, params: Sequence[str]) -> RunRow | None:
-        rows = await self._database.read(f"SELECT {_COLUMNS} FROM runs WHERE {where}", params)
+    async def finished_by_uid(self, uid: str) -> RunRow | None:
+        """A finished run, in the list or in the archive."""
+        return await self._one("uid=?", (uid,), archive_rows.FINISHED)
+
+    async def finished_by_name(self, namespace: str, name: str) -> RunRow | None:
+        """The newest finished run of that name."""
+        where = "namespace=? AND name=? ORDER BY created_at DESC LIMIT 1"
+        return await self._one(where, (namespace, name), archive_rows.FINISHED)
+
+    async def archived_before(self, at: float) -> list[str]:
+        """The uids that went into the archive before a moment, oldest first."""
+        rows = await self._database.read(
+            "SELECT uid FROM archived WHERE archived_at < ? ORDER BY archived_at", (at,)
+        )
+        return [row[0] for row in rows]
+
+    async def _one(self, where: str, params: Sequence[str], table: str = "runs") -> RunRow | None:
+        rows = await self._database.read(f"SELECT {_COLUMNS} FROM {table} WHERE {where}", params)
         return _run_row(rows[0]) if rows else None
 
     async def live(self) -> list[RunRow]:
@@ -162,23 +176,23 @@ class RunReader:
         )
         return [(row[0], row[1], bytes(row[2])) for row in rows]
 
-    async def headings(self, query: ListQuery) -> list[Row]:
+    async def headings(self, query: ListQuery, table: str = "runs") -> list[Row]:
         """(uid, namespace, name, phase, labels, created, started, finished), unfinished first, then newest first."""
         where, params = _conditions(query)
         return await self._database.read(
-            "SELECT uid, namespace, name, phase, labels, created_at, started_at, finished_at FROM runs"
-            f" WHERE {where} ORDER BY live DESC, COALESCE(finished_at, created_at) DESC, name",
+            "SELECT uid, namespace, name, phase, labels, created_at, started_at, finished_at"
+            f" FROM {table} WHERE {where} ORDER BY live DESC, COALESCE(finished_at, created_at) DESC, name",
             params,
         )
 
-    async def rows(self, uids: Sequence[str]) -> list[RunRow]:
+    async def rows(self, uids: Sequence[str], table: str = "runs") -> list[RunRow]:
         """Those runs, in the order asked."""
         found: dict[str, RunRow] = {}
         for start in range(0, len(uids), 500):
             part = uids[start : start + 500]
             marks = ",".join("?" * len(part))
             rows = await self._database.read(
-                f"SELECT {_COLUMNS} FROM runs WHERE uid IN ({marks})", list(part)
+                f"SELECT {_COLUMNS} FROM {table} WHERE uid IN ({marks})", list(part)
             )
             found.update((row[0], _run_row(row)) for row in rows)
         return [found[uid] for uid in uids if uid in found]

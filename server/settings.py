@@ -61,6 +61,10 @@ class Settings:
     retain_events_s: float = 7 * 86400.0
     """Seconds that events, decisions and finished firings are kept. BIREME_RETAIN_EVENTS_S."""
 
+    archive_s: float = 7 * 86400.0
+    """Seconds that workflows which ttlStrategy or a history limit has taken from the list stay in the archive; 0
+    forgets them at once. BIREME_ARCHIVE_S."""
+
     max_request_bytes: int = 8 * 2**20
     """Largest body the API accepts. BIREME_MAX_REQUEST_BYTES."""
 
@@ -95,6 +99,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         secrets_dir=_path(env, "BIREME_SECRETS_DIR"),
         watch_interval_s=_number(env, "BIREME_WATCH_INTERVAL_S", 1),
         retain_events_s=_number(env, "BIREME_RETAIN_EVENTS_S", 7 * 86400),
+        archive_s=_number(env, "BIREME_ARCHIVE_S", 7 * 86400),
         max_request_bytes=int(_number(env, "BIREME_MAX_REQUEST_BYTES", 8 * 2**20)),
         secret_values={
             name.removeprefix("BIREME_SECRET_"): value

@@ -18,7 +18,7 @@ from bireme.sandbox.run import Sandbox
 from bireme.storage.open import open_database
 from bireme.storage.ports import Database
 from controller.cron import CronBank
-from controller.run import Controller
+from controller.run import Controller, Options
 from controller.templates import TemplateShelf
 from events.buses.sqlite import Retention, SqliteBus
 from events.http import Listeners
@@ -81,7 +81,8 @@ def join(
     scripts: Scripts,
 ) -> Deck:
     """The two banks on one hull: the sensors get the controller as their port to workflows."""
-    controller = Controller(database, executor, clock, ids, shelf=TemplateShelf())
+    options = Options(archive_s=settings.archive_s)
+    controller = Controller(database, executor, clock, ids, shelf=TemplateShelf(), options=options)
     crons = CronBank(database, clock, controller)
     sensors = SensorBank(database, clock, ids, controller, secrets, scripts=scripts)
     retention = Retention(age=timedelta(seconds=settings.retain_events_s))

@@ -9,13 +9,23 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from bireme.kit.errors import BiremeError
-from server.api import crons, health, info, own, replies, sources_and_sensors, templates, workflows
+from server.api import (
+    archived,
+    crons,
+    health,
+    info,
+    own,
+    replies,
+    sources_and_sensors,
+    templates,
+    workflows,
+)
 from server.api.routes import DECK, Ask, Route
 from server.deck import Deck
 
 log = structlog.get_logger(__name__)
 
-MODULES = (workflows, templates, crons, sources_and_sensors, info, own, health)
+MODULES = (workflows, archived, templates, crons, sources_and_sensors, info, own, health)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("operations", "Go on after a suspension."),
         "retry": ("operations", "Run the failed steps of a workflow again."),
         "resubmit": ("operations", "Start a workflow again as a new one."),
+        "archive": ("archive", "Search finished workflows, run them again."),
     },
     "Manifests": {
         "apply": ("apply", "Create or change objects from manifests."),

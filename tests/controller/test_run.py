@@ -240,8 +240,9 @@ async def test_a_workflow_is_forgotten_when_its_time_to_live_is_over(world: Worl
     await asyncio.sleep(25)
     assert (await world.controller.get("default", "w"))["status"]["phase"] == "Succeeded"
     await asyncio.sleep(10)
+    assert (await world.controller.list(ListQuery())).items == []
     with pytest.raises(WorkflowNotFound):
-        await world.controller.get("default", "w")
+        await world.controller.operate("default", "w", "retry")
 
 
 async def test_a_template_is_frozen_into_the_run_that_refers_to_it(world: World) -> None:
