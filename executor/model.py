@@ -14,7 +14,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     `template` is Argo's template as plain JSON values, with `inputs` resolved (parameter values in it, artifacts with
     their locations). `capture_result` asks for standard output as `outputs.result`. `deadline` is the moment after
-    which the step must be stopped. `on_exit` marks steps of an exit handler, which survive a `stop`.
+    which the step must be stopped. `volumes` are those of the workflow that the template mounts; a claim made for the
+    run has `claimTemplate`. `on_exit` marks steps of an exit handler, which survive a `stop`.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     capture_result: bool = False
     deadline: datetime | None = None
     archive: dict[str, Any] = {}
+    volumes: list[dict[str, Any]] = []
     on_exit: bool = False
 
 

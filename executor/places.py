@@ -1,9 +1,12 @@
 """Where a task's files lie: its step directory, and the mirror of the absolute paths it declares."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from executor import parts, volumes
 from executor.runner import files
 
 _SHOWN_AS_THEY_ARE = frozenset(
@@ -19,8 +22,11 @@ class Place:
     program needs (`/usr`, `/etc/ssl`, `/home`) are not hidden from it when they exist and are declared themselves.
     """
 
-    def __init__(self, root: Path, task_id: str) -> None:
+    def __init__(
+        self, root: Path, task_id: str, binds: Mapping[str, volumes.Bind] = MappingProxyType({})
+    ) -> None:
         self.prefix = f"{root}/steps/{task_id}"
+        self.binds = binds
 
     @property
     def folder(self) -> Path:
@@ -39,13 +45,34 @@ class Place:
         return self.beside(files.PROGRESS)
 
     def private_paths(self, template: dict[str, Any]) -> list[str]:
-        """The declared absolute paths that must be the step's own, links in their parents resolved."""
+        """The declared absolute paths that must be the step's own, links in their parents resolved.
+
+        What lies in a volume is the volume's.
+        """
+        every = self._declared(template)
+        return [path for path in every if not self.in_volume(path)] if self.binds else every
+
+    def in_volume(self, path: str) -> bool:
+        """Whether a volume is mounted at this path or above it."""
+        return self._bound(path) is not None
+
+    def _bound(self, path: str) -> Path | None:
+        """Where a path of a volume lies on this machine."""
+        above = [at for at in self.binds if path == at or path.startswith(f"{at.rstrip('/')}/")]
+        if not above:
+            return None
+        at = max(above, key=len)
+        return self.binds[at].source / path[len(at) :].strip("/")
+
+    def _declared(self, template: dict[str, Any]) -> list[str]:
         inputs = {canonical(path) for path in input_paths(template) if path.startswith("/")}
         outputs = {canonical(path) for path in output_paths(template) if path.startswith("/")}
         return sorted(inputs | {path for path in outputs if self._is_private(path)})
 
     def for_input(self, path: str, template: dict[str, Any]) -> Path:
         """Where an input artifact is put: never on the machine's own file of that name."""
+        if bound := self._bound(os.path.normpath(path)):
+            return bound
         return (
             self.mirrored(canonical(path))
             if path.startswith("/")
@@ -54,6 +81,8 @@ class Place:
 
     def of_output(self, path: str, template: dict[str, Any]) -> Path:
         """Where the file a template declares as an output lies after the step."""
+        if bound := self._bound(os.path.normpath(path)):
+            return bound
         if not path.startswith("/"):
             return self._relative(path, template)
         real = canonical(path)
@@ -119,5 +148,4 @@ def canonical(path: str) -> str:
 
 
 def _working_directory(template: dict[str, Any]) -> str:
-    main = template.get("container") or template.get("script") or {}
-    return str(main.get("workingDir") or "")
+    return str(parts.main_of(template).get("workingDir") or "")

@@ -9,6 +9,7 @@ from typing import Any
 
 from bireme.kit.errors import NotFound
 
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SHORTEST_MASKED = 6
 """Masking shorter values would blank innocent text ("a", "true") all over the logs."""
 
@@ -65,9 +66,29 @@ class KeptSecrets:
             )
         return found
 
+    def keys(self, kind: str, namespace: str, name: str) -> list[str]:
+        """The keys of a `secret` (applied, or a folder of files) or a `configMap`. Raises SecretNotFound."""
+        if kind == "configMap":
+            if (namespace, name) not in self._configs:
+                raise SecretNotFound(
+                    f'config map "{name}" not found in namespace "{namespace}": apply the ConfigMap'
+                )
+            return list(self._configs[namespace, name])
+        found = dict.fromkeys(self._secrets.get((namespace, name), {}))
+        if _PLAIN.fullmatch(name):
+            for folder in (self._folder / namespace / name, self._folder / name):
+                if folder.is_dir():
+                    found |= dict.fromkeys(sorted(p.name for p in folder.iterdir() if p.is_file()))
+        if not found:
+            raise SecretNotFound(
+                f'secret "{name}" not found in namespace "{namespace}": apply a Secret, or put its values in'
+                f" {self._folder / name}"
+            )
+        return list(found)
+
     def _from_file(self, namespace: str, name: str, key: str) -> bytes | None:
         """A file below the folder; names that would lead out of it name nothing."""
-        if not all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", part) for part in (name, key)):
+        if not (_PLAIN.fullmatch(name) and _PLAIN.fullmatch(key)):
             return None
         for path in (self._folder / namespace / name / key, self._folder / name / key):
             if path.is_file():

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from bireme.lang import goduration
+from bireme.lang import goduration, tags
 from bireme.lang.errors import LangError
 from controller.dag import containers, execute, outputs, scope, substitute
 from controller.dag.library import Definition
@@ -46,6 +46,7 @@ def task_of(run: Run, node: Node, definition: Definition) -> Task:
         capture_result=definition.kind == "data" or captures(run, node),
         deadline=deadline_of(run, node, body),
         archive=body.get("archiveLocation") or {},
+        volumes=_volumes(run, definition),
         on_exit=execute.is_exit(node.name),
     )
 
@@ -56,6 +57,16 @@ def _body(run: Run, node: Node, definition: Definition) -> Json:
     if definition.inputs or definition.input_artifacts:
         return {**body, "inputs": task_inputs(definition, node)}
     return body
+
+
+def _volumes(run: Run, definition: Definition) -> list[Json]:
+    """The workflow's volumes that the template mounts, and the claims made for the run."""
+    if not definition.mounts:
+        return []
+    volumes = [v for v in run.spec.get("volumes") or () if v["name"] in definition.mounts]
+    claims = (c["metadata"]["name"] for c in run.spec.get("volumeClaimTemplates") or ())
+    found: list[Json] = substitute.resolve(tags.compile_tags(volumes), run.variables)
+    return [*found, *({"name": c, "claimTemplate": True} for c in claims if c in definition.mounts)]
 
 
 def task_inputs(definition: Definition, node: Node) -> Json:

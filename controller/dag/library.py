@@ -132,6 +132,16 @@ class Definition:
         return found
 
     @cached_property
+    def mounts(self) -> frozenset[str]:
+        """The names of all volumes that a container of the template mounts."""
+        pod = self.template.get("containerSet") or {}
+        single = (self.template.get(kind) for kind in ("container", "script"))
+        many = (self.template.get(kind) or () for kind in ("initContainers", "sidecars"))
+        containers = [pod, *(pod.get("containers") or ()), *(c for c in single if c)]
+        containers += [c for part in many for c in part]
+        return frozenset(m["name"] for c in containers for m in c.get("volumeMounts") or ())
+
+    @cached_property
     def exports(self) -> bool:
         """Whether any output goes to the workflow under a global name."""
         return any(o.get("globalName") for o in (*self.outputs, *self.output_artifacts))

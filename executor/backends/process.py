@@ -25,10 +25,11 @@ import structlog
 from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError
 from bireme.kit.supervise import TaskScope
-from executor import inputs, outputs
-from executor.commands import Commands, Start, step_environment
+from executor import inputs, outputs, parts, states, volumes
+from executor.commands import Commands, Start
+from executor.environment import Environments, step_environment
 from executor.link import Heard, Link
-from executor.model import DEADLINE_EXCEEDED, Outputs, Report, Task
+from executor.model import DEADLINE_EXCEEDED, ContainerState, Outputs, Report, Task
 from executor.places import Place
 from executor.ports import Secrets
 from executor.registry import backends
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 
 _PROGRESS = re.compile(r"[0-9]+/[0-9]+")
 _PROGRESS_S = 3.0
+_READY_S = 0.1
 _VIEWS = {
     "namespaces": "declared absolute paths are private to each step (mount namespaces)",
     "turns": "no private file systems on this machine (no user namespaces): steps that declare the"
@@ -74,7 +76,8 @@ class ProcessBackend:
         self._parallel = parallel
         self._stores = Stores(self._root / "artifacts")
         inherited = step_environment(environment)
-        self._commands = Commands(inherited, secrets)
+        self._secrets = secrets
+        self._commands = Commands(Environments(inherited, secrets))
         self._hello = {"op": "hello", "env": inherited, "view": view, "log_bytes": log_bytes}
         self._scope = TaskScope("process-backend")
         self._link = Link(self._root, self._hear, self._resume)
@@ -84,7 +87,8 @@ class ProcessBackend:
         self._preparing: set[str] = set()
         self._reports = reports or Reports()
         self._stops: dict[str, dict[str, Any]] = {}
-        self._progress: dict[str, str] = {}
+        self._said: dict[str, tuple[str, list[ContainerState]]] = {}
+        self._unready: set[str] = set()
         self._said_once: set[str] = set()
 
     async def start(self, task: Task) -> None:
@@ -92,12 +96,11 @@ class ProcessBackend:
         if task.id in self._tasks:
             return
         self._tasks[task.id] = task
-        place = Place(self._root, task.id)
-        if not inputs.has_any(task):
-            self._send(task, place)
-        else:
+        if inputs.has_any(task) or volumes.has_any(task):
             self._preparing.add(task.id)
-            self._scope.start(f"prepare {task.id}", self._prepare(task, place))
+            self._scope.start(f"prepare {task.id}", self._prepare(task))
+        else:
+            self._send(task, Place(self._root, task.id))
 
     async def adopt(self, tasks: Collection[Task]) -> None:
         """Starting is idempotent down to the step directory, so adopting is starting again."""
@@ -149,9 +152,11 @@ class ProcessBackend:
         else:
             self._queue[task.id] = message
 
-    async def _prepare(self, task: Task, place: Place) -> None:
+    async def _prepare(self, task: Task) -> None:
         try:
+            place = self._place(task)
             if not place.log.exists():
+                await asyncio.to_thread(volumes.prepare, task, self._root, self._secrets)
                 await inputs.load(task, place, self._stores)
         except (BiremeError, OSError) as error:
             if task.id in self._preparing:
@@ -160,6 +165,10 @@ class ProcessBackend:
         if task.id in self._preparing:
             self._preparing.discard(task.id)
             self._send(task, place)
+
+    def _place(self, task: Task) -> Place:
+        """With its volumes. Raises BadVolume."""
+        return Place(self._root, task.id, volumes.binds(task, self._root))
 
     def _resume(self) -> list[Any]:
         """Said on every new connection: who we are, every step whose end is not known, and what must stop."""
@@ -172,10 +181,27 @@ class ProcessBackend:
             elif (task := self._tasks.get(heard.id)) is None:
                 continue
             elif heard.op == "started":
-                self._report(task, "started", at=heard.at)
+                self._started(task, heard.at)
             elif heard.op == "ended" and heard.exit is not None and task.id in self._sent:
                 self._ended(task, heard.exit)
         self._send_waiting()
+
+    def _started(self, task: Task, at: float) -> None:
+        """A daemon with probes is up later."""
+        sent = self._sent.get(task.id)
+        is_probed = sent is not None and any(part.probes for part in sent.pod)
+        self._report(task, "started", at=at, ready=not is_probed)
+        if is_probed and task.id not in self._unready:
+            self._unready.add(task.id)
+            self._scope.start(f"ready {task.id}", self._watch_ready(task))
+
+    async def _watch_ready(self, task: Task) -> None:
+        """Until the daemon's probes have succeeded, or it has ended."""
+        while task.id in self._sent and not states.read(self._root, task.id).ready:
+            await self._clock.sleep(_READY_S)
+        self._unready.discard(task.id)
+        if task.id in self._sent:
+            self._report(task, "started")
 
     def _send_waiting(self) -> None:
         while self._queue and len(self._sent) < self._parallel:
@@ -194,10 +220,19 @@ class ProcessBackend:
         while self._sent:
             await self._clock.sleep(_PROGRESS_S)
             for task_id in list(self._sent):
-                found = _progress_of(Place(self._root, task_id))
-                if found and found != self._progress.get(task_id):
-                    self._progress[task_id] = found
-                    self._report(self._tasks[task_id], "progress", progress=found)
+                self._look_at(self._tasks[task_id])
+
+    def _look_at(self, task: Task) -> None:
+        """Report what a running step has said of itself since the last look."""
+        found = _progress_of(Place(self._root, task.id)), self._containers(task)
+        if any(found) and found != self._said.get(task.id):
+            self._said[task.id] = found
+            self._report(task, "progress", progress=found[0], containers=found[1])
+
+    def _containers(self, task: Task) -> list[ContainerState]:
+        """The states of a container set; other steps have no containers worth telling of."""
+        is_set = "containerSet" in task.template
+        return states.read(self._root, task.id).containers if is_set else []
 
     def _ended(self, task: Task, record: dict[str, Any]) -> None:
         del self._sent[task.id]
@@ -205,14 +240,15 @@ class ProcessBackend:
         if outputs.has_any(task):
             self._scope.start(f"collect {task.id}", self._collect(task, record))
             return
-        code = record["code"]
+        code = parts.main_code(task.template, record["code"])
         found = None if code is None else Outputs(exit_code=str(code))
         self._conclude(task, record, found, [])
 
     async def _collect(self, task: Task, record: dict[str, Any]) -> None:
-        place = Place(self._root, task.id)
         try:
-            found, problems = await outputs.collect(task, place, self._stores, record["code"])
+            place = self._place(task)
+            code = parts.main_code(task.template, record["code"])
+            found, problems = await outputs.collect(task, place, self._stores, code)
         except (BiremeError, OSError) as error:
             found, problems = None, [f"the outputs could not be collected: {error}"]
         self._conclude(task, record, found, problems)
@@ -230,12 +266,21 @@ class ProcessBackend:
             self._end(task, "error", record["fault"], at=at)
         elif record["reason"] == "deadline":
             self._end(task, "failed", DEADLINE_EXCEEDED, found, at=at)
-        elif code != 0:
-            self._end(task, "failed", f"main: Error (exit code {code})", found, at=at)
+        elif (judged := self._judge(task, code))[1]:
+            self._end(task, *judged, found, at=at)
         elif problems:
             self._end(task, "error", "; ".join(problems), found, at=at)
         else:
             self._end(task, "succeeded", "", found, at=at)
+
+    def _judge(self, task: Task, code: int) -> tuple[str, str]:
+        """The final state by the exit codes, with a message when it is a bad one."""
+        sent = parts.of_template(task.template)
+        if len(sent) > 1 or "containerSet" in task.template:
+            found = parts.verdict(sent, states.read(self._root, task.id).containers)
+            if found[1] or not code:
+                return found
+        return ("failed", f"main: Error (exit code {code})") if code else ("succeeded", "")
 
     def _end(
         self,
@@ -247,10 +292,12 @@ class ProcessBackend:
         at: float = 0.0,
     ) -> None:
         self._tasks.pop(task.id, None)
-        self._progress.pop(task.id, None)
+        self._said.pop(task.id, None)
         self._preparing.discard(task.id)
+        volumes.clear(task, self._root)
         progress = _progress_of(Place(self._root, task.id))
-        self._report(task, state, message, found, at=at, progress=progress)
+        told = self._containers(task)
+        self._report(task, state, message, found, at=at, progress=progress, containers=told)
 
     def _report(
         self,
@@ -260,19 +307,13 @@ class ProcessBackend:
         found: Outputs | None = None,
         *,
         at: float = 0.0,
-        progress: str = "",
+        **more: Any,
     ) -> None:
         moment = datetime.fromtimestamp(at, UTC) if at else self._clock.now()
-        self._reports.put(
-            Report(
-                task=task.id,
-                state=state,
-                at=moment,
-                message=message,
-                outputs=found,
-                progress=progress,
-            )
+        report = Report(
+            task=task.id, state=state, at=moment, message=message, outputs=found, **more
         )
+        self._reports.put(report)
 
     def _say_once(self, event: str, **keys: Any) -> None:
         if event not in self._said_once:
@@ -301,10 +342,9 @@ def _remove(root: Path, task_ids: Collection[str]) -> None:
                 path.unlink(missing_ok=True)
     for folder in {place.folder.parent for place in places}:
         with suppress(OSError):
-            if os.listdir(folder) == [exits.NAME]:  # its last step is gone
+            if {*os.listdir(folder)} <= {exits.NAME, volumes.OF_RUN}:  # its last step is gone
                 shutil.rmtree(folder)
 
 
 def _image(task: Task) -> str:
-    main = task.template.get("container") or task.template.get("script") or {}
-    return str(main.get("image", ""))
+    return next((str(p.container.get("image", "")) for p in parts.of_template(task.template)), "")

@@ -140,7 +140,7 @@ class Runner:
         count = len(self._pending) if everything else _STARTS_PER_TURN
         batch, self._pending = self._pending[:count], self._pending[count:]
         for message in batch:
-            if message.get("private"):
+            if message.get("private") or message.get("binds"):
                 message["view"] = self._choose_view()
             self._steps.start(message)
 

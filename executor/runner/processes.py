@@ -49,6 +49,20 @@ def exit_status(pid: int, pidfd: int) -> int | None:
     return int(struct.unpack_from("i", answer, 60)[0]) if known else None
 
 
+def descendants(pid: int) -> list[int]:
+    """Every process that descends from this one, as far as its parents are alive."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (fields := _stat(int(name))):
+            children.setdefault(int(fields[1]), []).append(int(name))
+    found, stack = [], [pid]
+    while stack:
+        below = children.get(stack.pop(), [])
+        found += below
+        stack += below
+    return found
+
+
 def find_marked() -> dict[str, int]:
     """Task id -> pid of every living step on this machine that carries our mark and leads its session."""
     mark = f"\0{MARK}=".encode()

@@ -26,7 +26,7 @@ class Turns:
             return False
         if any(kept["id"] == message["id"] for kept in self._waiting):
             return True
-        if self._busy.isdisjoint(message["private"]):
+        if self._busy.isdisjoint(_paths(message)):
             return False
         self._waiting.append(message)
         return True
@@ -43,26 +43,38 @@ class Turns:
         """The step is about to run: its inputs go to their real places, what lies there now is put aside."""
         if message.get("view") != "turns":
             return
-        self._busy.update(message["private"])
-        for path in message["private"]:
+        self._busy.update(_paths(message))
+        for path in _paths(message):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if os.path.lexists(path):
                 os.rename(path, path + _ASIDE)
             mirrored = folder + files.VIEW + path
-            if os.path.lexists(mirrored):
+            if path in _binds(message):
+                os.symlink(_binds(message)[path][0], path)
+            elif os.path.lexists(mirrored):
                 shutil.move(mirrored, path)
 
     def leave(self, message: Message, folder: str) -> list[Message]:
         """The step has ended: its files come to its directory. Returns who may try now."""
         if message.get("view") != "turns":
             return []
-        for path in message["private"]:
-            if os.path.lexists(path):
+        for path in _paths(message):
+            if path in _binds(message):
+                os.unlink(path)
+            elif os.path.lexists(path):
                 mirrored = folder + files.VIEW + path
                 os.makedirs(os.path.dirname(mirrored), exist_ok=True)
                 shutil.move(path, mirrored)
             if os.path.lexists(path + _ASIDE):
                 os.rename(path + _ASIDE, path)
-        self._busy.difference_update(message["private"])
+        self._busy.difference_update(_paths(message))
         ready, self._waiting = list(self._waiting), deque()
         return ready
+
+
+def _binds(message: Message) -> dict[str, tuple[str, bool]]:
+    return message.get("binds") or {}
+
+
+def _paths(message: Message) -> list[str]:
+    return [*(message.get("private") or ()), *_binds(message)]

@@ -27,7 +27,7 @@ def command(message: Message, folder: str, env: dict[str, str], log: int) -> int
     try:
         cwd = _working_directory(message, folder)
         _write_files(message, folder)
-        if message.get("private") or message.get("limits"):
+        if needs_fork(message):
             return _fork(message, folder, env, outputs, cwd)
         os.chdir(cwd)
         return _spawn(message["argv"], env, outputs)
@@ -38,6 +38,11 @@ def command(message: Message, folder: str, env: dict[str, str], log: int) -> int
     finally:
         if outputs[0] != log:
             os.close(outputs[0])
+
+
+def needs_fork(message: Message) -> bool:
+    """Whether posix_spawn cannot do what is asked."""
+    return any(message.get(name) for name in ("private", "binds", "limits", "pod"))
 
 
 def explain(program: str, error: OSError) -> str:
@@ -72,12 +77,31 @@ def _child(
     """The forked side: never returns, tells its parent of a fault through a file."""
     try:
         os.setsid()
-        if message.get("private") and message.get("view") == "namespaces":
+        if message.get("view") == "namespaces":
             from executor.runner import view
 
-            view.enter(folder, message["private"])
+            view.enter(folder, message.get("private") or [], message.get("binds") or {})
+        if message.get("pod"):
+            from executor.runner import pod
+
+            _NULL.clear()
+            os._exit(pod.run(message, folder, env, outputs))
+        become({**message, "cwd": cwd}, folder, env, outputs)
+    except OSError as error:
+        _leave_fault(folder, explain(message["argv"][0], error))
+    except Exception as error:  # noqa: BLE001  the last line of a forked child: nothing may get past it
+        _leave_fault(folder, f"cannot start '{message['argv'][0]}': {error!r}")
+    finally:
+        os._exit(127)
+
+
+def become(
+    message: Message, folder: str, env: dict[str, str], outputs: tuple[int, int]
+) -> NoReturn:
+    """Turn this forked process into the command; a fault is told through a file beside the step."""
+    try:
         _limit(message.get("limits") or {})
-        os.chdir(cwd)
+        os.chdir(message.get("cwd") or folder)
         for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
         for source, target in ((_null(), 0), (outputs[0], 1), (outputs[1], 2)):
@@ -109,7 +133,7 @@ def _limit(limits: dict[str, int]) -> None:
 def _working_directory(message: Message, folder: str) -> str:
     """The manifest's workingDir, else the directory of the step."""
     if cwd := message.get("cwd"):
-        if not os.path.isdir(cwd) and not message.get("private"):
+        if not os.path.isdir(cwd) and not (message.get("private") or message.get("binds")):
             raise CannotStart(
                 f"workingDir '{cwd}' does not exist on this machine: create it, or leave workingDir out"
             )

@@ -177,7 +177,7 @@ class Steps:
             os.close(log)
         step = Step(task, folder, pid, started, message.get("deadline") or 0.0)
         step.has_stdout = bool(message.get("split"))
-        step.message = message if message.get("private") or message.get("limits") else {}
+        step.message = message if spawn.needs_fork(message) else {}
         self._by_pid[pid] = step
         self._run(step)
         self._remember(step)

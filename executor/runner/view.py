@@ -14,19 +14,28 @@ from typing import Any
 from executor.runner import files
 
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000
+_READ_ONLY, _KEPT_FLAGS = 0x1000 | 0x20 | 0x1, 0x2 | 0x4 | 0x8 | 0x400 | 0x800
 _BIND_ALL, _PRIVATE_ALL = 0x1000 | 0x4000, (1 << 18) | 0x4000
+
+Binds = dict[str, tuple[str, bool]]
+"""By path: what is seen there, and whether it can only be read."""
 
 Tree = dict[str, Any]
 """Declared paths by component; an empty tree is a declared path itself."""
 
 
-def enter(folder: str, paths: list[str]) -> None:
-    """From here on this process sees its own `paths`. Raises OSError naming what could not be mounted."""
+def enter(folder: str, paths: list[str], binds: Binds) -> None:
+    """From here on this process sees its own `paths`, and at each path of `binds` what lies elsewhere.
+
+    Raises OSError naming what could not be mounted.
+    """
     unshare()
     mirror = folder + files.VIEW
-    tree = tree_of(paths)
+    tree = tree_of([*paths, *binds])
     for place in mount_points(tree, ""):
         _fill(place or "/", mirror + place, _under(tree, place))
+        for path in sorted(p for p in binds if p.startswith(f"{place}/")):
+            _show_bind(binds[path], mirror + path)
         if place:
             _bind(mirror + place, place)
         else:
@@ -110,6 +119,27 @@ def _show(entry: "os.DirEntry[str]", target: str) -> None:
         _bind(entry.path, target)
     except OSError:
         return
+
+
+def _show_bind(bind: tuple[str, bool], target: str) -> None:
+    source, read_only = bind
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    elif not os.path.lexists(target):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+    _bind(source, target)
+    if read_only:
+        kept = os.statvfs(target).f_flag & _KEPT_FLAGS
+        _call(
+            "mount",
+            None,
+            os.fsencode(target),
+            None,
+            _READ_ONLY | kept,
+            None,
+            what=f"mount {target}",
+        )
 
 
 def _bind(source: str, target: str) -> None:
