@@ -1,6 +1,4 @@
-"""Go's regular expressions (RE2 syntax). Never takes for ever: patterns on which Python's engine may backtrack without
-end are run by the linear-time engine that comes with the template library.
-"""
+"""Go's regular expressions (RE2 syntax). Never takes for ever: time is linear in the text, whatever the expression."""
 
 import re
 from collections.abc import Callable
@@ -8,24 +6,15 @@ from functools import lru_cache
 from typing import Final
 
 from bireme.lang.errors import LangError
+from bireme.lang.regex_class import UnknownScript
+from bireme.lang.regex_nodes import Assert, Chars, Choice, Node, Repeat, Row, Where
+from bireme.lang.regex_parse import parse
+from bireme.lang.regex_run import Machine
 
 Search = Callable[[str], bool]
 MAX_PATTERN: Final = 1_000
-MAX_TEXT: Final = 100_000
-_SHORT: Final = 100
-_MANY: Final = 8
-_CLASSES: Final = {
-    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s",
-    "word": r"\w", "xdigit": "0-9a-fA-F", "blank": " \\t", "punct": r"!-/:-@\[-`{-~", "cntrl": r"\x00-\x1f\x7f",
-    "print": " -~", "graph": "!-~", "ascii": r"\x00-\x7f",
-}  # fmt: skip
-_POSIX = re.compile(r"\[:(\^?)(\w+):\]")
-_ESCAPE = re.compile(r"\\Q(.*?)(?:\\E|$)|\\x\{([0-9a-fA-F]+)\}|\\.", re.DOTALL)
-_ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]", re.DOTALL)
-_PERL_ONLY = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P=|P>)|[+*?}][+*]")
-_REPEAT = re.compile(r"[+*?]|\{\d+,\d*\}")
-_HEAD = re.compile(r"\((?:\?(?:P?<\w+>|[imsU-]*:))?")
-_QUANTIFIERS: Final = "+*{"
+MAX_TEXT: Final = 2_000_000
+_MAX_SCRIPT_TEXT: Final = 5_000
 
 
 @lru_cache(maxsize=512)
@@ -33,77 +22,15 @@ def compile(pattern: str) -> Search:
     """A function that says whether the pattern is found in a text. Raises LangError for what RE2 refuses."""
     if len(pattern) > MAX_PATTERN:
         raise LangError(f"the regular expression is longer than {MAX_PATTERN} characters")
-    bare = _ATOM.sub("x", re.sub(r"\\Q.*?(?:\\E|$)", "x", pattern))
-    if _PERL_ONLY.search(bare) or re.search(r"(?<!\\)(?:\\\\)*\\[1-9Z]", pattern):
-        raise LangError(f"error parsing regexp: invalid or unsupported Perl syntax: `{pattern}`")
-    repeats = len(_REPEAT.findall(_HEAD.sub("(", bare)))
-    if r"\p" in pattern.lower() or repeats > _MANY or _is_ambiguous(bare):
-        return _linear(pattern)
-    quick = _backtracking(pattern)
-    return quick if repeats < 3 else _by_length(quick, pattern)
-
-
-def _is_ambiguous(bare: str) -> bool:
-    """Whether a repeated group holds a choice or a repetition: the shape of catastrophic backtracking."""
-    plain = _HEAD.sub("(", bare)
-    varied = [False]
-    for at, char in enumerate(plain):
-        if char == "(":
-            varied.append(False)
-        elif char == ")" and len(varied) > 1:
-            inner = varied.pop()
-            if inner and plain[at + 1 : at + 2] in _QUANTIFIERS and at + 1 < len(plain):
-                return True
-            varied[-1] = varied[-1] or inner
-        elif char in "+*?{|":
-            varied[-1] = True
-    return False
-
-
-def _by_length(quick: Search, pattern: str) -> Search:
-    """Many repetitions in a row cost a power of the length: long texts go to the other engine."""
-    return lambda text: quick(text) if len(text) <= _SHORT else _linear(pattern)(text)
-
-
-def _backtracking(pattern: str) -> Search:
     try:
-        found = re.compile(_translate(pattern), re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise LangError(f"error parsing regexp: {error}: `{pattern}`") from None
-    return lambda text: found.search(text) is not None
-
-
-@lru_cache(maxsize=128)
-def _linear(pattern: str) -> Search:
-    from bireme.lang import sprig
-
-    match = sprig.functions()["mustRegexMatch"]
-    match(pattern, "")
-    return lambda text: bool(match(pattern, text))
-
-
-def _translate(pattern: str) -> str:
-    def one(match: re.Match[str]) -> str:
-        if match[1] is not None:
-            return re.escape(match[1])
-        if match[2]:
-            return re.escape(chr(min(int(match[2], 16), 0x10FFFF)))
-        return r"\Z" if match[0] == r"\z" else match[0]
-
-    def posix(match: re.Match[str]) -> str:
-        if match[2] not in _CLASSES or match[1]:
-            raise LangError(f"error parsing regexp: invalid character class range: `{match[0]}`")
-        return _CLASSES[match[2]]
-
-    text = _POSIX.sub(posix, _ESCAPE.sub(one, pattern))
-    return _final_dollar(text.replace("(?<", "(?P<"))
-
-
-def _final_dollar(pattern: str) -> str:
-    """Without (?m), RE2's `$` is the very end, while Python's also stands before a last newline."""
-    if re.search(r"\(\?[a-z]*m", pattern):
-        return pattern
-    return re.sub(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\$", lambda m: m[1] or r"\Z", pattern)
+        tree = parse(pattern)
+    except UnknownScript as error:
+        return _by_scripts(pattern, error)
+    quick = _quick(tree)
+    if quick is not None:
+        found = re.compile(quick)
+        return lambda text: found.search(text) is not None
+    return Machine(tree).search
 
 
 def search(pattern: str, text: str) -> bool:
@@ -111,3 +38,56 @@ def search(pattern: str, text: str) -> bool:
     if len(text) > MAX_TEXT:
         raise LangError(f"the text to match is longer than {MAX_TEXT} characters")
     return compile(pattern)(text)
+
+
+def _quick(tree: Node) -> str | None:
+    """The same in Python's own engine, where that cannot take long: characters and edges in a row, the first of them
+    the beginning of the text when there is a repetition. None for everything else.
+    """
+    members = tree.members if isinstance(tree, Row) else (tree,)
+    parts = [_plain(member) for member in members]
+    repeats = sum(isinstance(member, Repeat) for member in members)
+    is_anchored = bool(members) and members[0] == Assert(Where.TEXT_START)
+    if any(part is None for part in parts) or repeats > is_anchored:
+        return None
+    return "".join(part or "" for part in parts)
+
+
+def _plain(node: Node) -> str | None:
+    match node:
+        case Chars(ranges, (), "", is_negated, False):
+            if is_negated and not ranges:
+                return r"[\s\S]"
+            if len(ranges) == 1 and ranges[0][0] == ranges[0][1] and not is_negated:
+                return re.escape(ranges[0][0])
+            body = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in ranges)
+            return f"[{'^' if is_negated else ''}{body}]"
+        case Assert(Where.TEXT_START):
+            return r"\A"
+        case Assert(Where.TEXT_END):
+            return r"\Z"
+        case Repeat(Chars() as chars, least, most):
+            inner = _plain(chars)
+            return None if inner is None else f"{inner}{{{least},{'' if most is None else most}}}"
+        case Repeat() | Row() | Choice() | Chars() | Assert():
+            return None
+
+
+def _by_scripts(pattern: str, otherwise: LangError) -> Search:
+    """A pattern that names a script of Unicode: run by the slower engine that comes with the template library."""
+    from bireme.lang import sprig
+
+    match = sprig.functions()["mustRegexMatch"]
+    try:
+        match(pattern, "")
+    except LangError:
+        raise otherwise from None
+
+    def found(text: str) -> bool:
+        if len(text) > _MAX_SCRIPT_TEXT:
+            raise LangError(
+                f"the text is longer than {_MAX_SCRIPT_TEXT} characters, too long for a pattern with scripts"
+            )
+        return bool(match(pattern, text))
+
+    return found

@@ -29,6 +29,7 @@ _SIZED: Final = frozenset(
     ]
 )
 MAX_SIZE: Final = 100_000
+MAX_SEARCHED: Final = 20_000
 Function = Callable[..., Any]
 
 
@@ -39,9 +40,7 @@ def for_templates() -> Mapping[str, Function]:
 
     found = text_func_map()
     return {
-        name: _capped(name, function) if name in _SIZED else function
-        for name, function in found.items()
-        if name not in _REFUSED
+        name: _bounded(name, function) for name, function in found.items() if name not in _REFUSED
     }
 
 
@@ -49,6 +48,24 @@ def for_templates() -> Mapping[str, Function]:
 def functions() -> Mapping[str, Function]:
     """The functions as expressions call them: plain values in and out, failures as LangError."""
     return {name: _plain(name, function) for name, function in for_templates().items()}
+
+
+def _bounded(name: str, function: Function) -> Function:
+    if name in _SIZED:
+        return _capped(name, function)
+    return _brief(name, function) if name.startswith(("regex", "mustRegex")) else function
+
+
+def _brief(name: str, function: Function) -> Function:
+    """The library's regular expressions take some 25 us a character: long texts are refused."""
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        if any(len(arg) > MAX_SEARCHED for arg in args if isinstance(arg, str)):
+            raise OverBudget(f"{name}: a text longer than {MAX_SEARCHED} characters is refused")
+        return function(*args)
+
+    return call
 
 
 def _capped(name: str, function: Function) -> Function:
