@@ -39,6 +39,7 @@ async def _load_one(artifact: Artifact, target: Path, known: Stores, field: str)
 
     if artifact.get("optional") and not stores.location_kind(artifact):
         return
+    artifact = stores.located(artifact)
     store = known.of(artifact, field)
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.loading")

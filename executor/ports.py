@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bireme.kit.errors import BiremeError, ServiceError
 from executor.model import Report, Task
@@ -63,6 +63,15 @@ class ArtifactStore(Protocol):
     async def save(self, path: Path, artifact: Artifact) -> None: ...
     async def delete(self, artifact: Artifact) -> None: ...
     def open_stream(self, artifact: Artifact) -> AsyncIterator[bytes]: ...
+
+
+@runtime_checkable
+class ListsArtifacts(Protocol):
+    """A store that can say what it holds."""
+
+    async def list(self, artifact: Artifact) -> "list[str]":
+        """The keys of all files whose key begins with that of the artifact, sorted."""
+        ...
 
 
 class Secrets(Protocol):

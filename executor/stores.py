@@ -39,6 +39,16 @@ def location_kind(artifact: Artifact) -> str:
     return next((kind for kind in LOCATIONS if artifact.get(kind)), "")
 
 
+def located(artifact: Artifact) -> Artifact:
+    """The artifact, with only a key meaning that key of the local store, which stands for the artifact repository."""
+    kind = location_kind(artifact)
+    location: dict[str, Any] = artifact.get(kind) or {}
+    if kind not in _KEYED or set(location) != {_KEYED[kind]}:
+        return artifact
+    rest = {name: value for name, value in artifact.items() if name != kind}
+    return {**rest, "local": {"key": str(location[_KEYED[kind]]).strip("/")}}
+
+
 def destination(artifact: Artifact, field: str, default_key: str) -> Artifact:
     """Where an output goes, as the location part of an artifact object.
 

@@ -41,6 +41,9 @@ class LocalStore:
             while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
                 yield chunk
 
+    async def list(self, artifact: Artifact) -> "list[str]":
+        return await asyncio.to_thread(_keys, self._root, self._place(artifact))
+
     def _place(self, artifact: Artifact) -> Path:
         key = PurePosixPath(artifact["local"]["key"])
         if key.is_absolute() or ".." in key.parts or not key.parts:
@@ -55,6 +58,14 @@ class LocalStore:
             name, key = artifact.get("name"), artifact["local"]["key"]
             raise ArtifactMissing(f"artifact '{name}': there is nothing under local.key '{key}'")
         return place
+
+
+def _keys(root: Path, prefix: Path) -> list[str]:
+    """A directory stands for all below it; anything else for whatever begins with its name."""
+    folder = prefix if prefix.is_dir() else prefix.parent
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    wanted = f"{prefix}/" if prefix.is_dir() else str(prefix)
+    return sorted(p.relative_to(root).as_posix() for p in found if str(p).startswith(wanted))
 
 
 def _copy(source: Path, target: Path) -> None:
