@@ -27,7 +27,13 @@ def executor_of(
 ) -> Executor:
     """The backends where steps run: processes of this machine, and the engine's own agent."""
     root = settings.data_dir / "steps"
-    around = Surroundings(root=root, clock=clock, database=database, secrets=secrets)
+    around = Surroundings(
+        root=root,
+        clock=clock,
+        database=database,
+        secrets=secrets,
+        plugins=settings.executor_plugins,
+    )
     main = backends["process"](
         root,
         clock,

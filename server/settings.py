@@ -68,6 +68,9 @@ class Settings:
     max_request_bytes: int = 8 * 2**20
     """Largest body the API accepts. BIREME_MAX_REQUEST_BYTES."""
 
+    executor_plugins: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of executor plugins: NAME=URL, separated by commas. BIREME_EXECUTOR_PLUGINS."""
+
     secret_values: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Secret values by upper-case NAME_KEY, for containers without files. BIREME_SECRET_<NAME>_<KEY>."""
 
@@ -101,6 +104,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         retain_events_s=_number(env, "BIREME_RETAIN_EVENTS_S", 7 * 86400),
         archive_s=_number(env, "BIREME_ARCHIVE_S", 7 * 86400),
         max_request_bytes=int(_number(env, "BIREME_MAX_REQUEST_BYTES", 8 * 2**20)),
+        executor_plugins=_named(env, "BIREME_EXECUTOR_PLUGINS"),
         secret_values={
             name.removeprefix("BIREME_SECRET_"): value
             for name, value in env.items()
@@ -126,6 +130,16 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
         return float(text)
     except ValueError as error:
         raise BadSetting(f"{name}: expected a number, found '{text}'") from error
+
+
+def _named(env: Mapping[str, str], name: str) -> dict[str, str]:
+    parts = [
+        part.strip().partition("=") for part in (env.get(name) or "").split(",") if part.strip()
+    ]
+    for key, _, address in parts:
+        if not key or not address.startswith(("http://", "https://")):
+            raise BadSetting(f"{name}: expected NAME=http://ADDRESS, found '{key}={address}'")
+    return {key: address for key, _, address in parts}
 
 
 def _bare(token: str) -> str:

@@ -34,3 +34,13 @@ def test_neither_token_nor_secrets_show_in_the_representation() -> None:
 def test_options_that_were_not_given_change_nothing() -> None:
     read = settings.from_environment({"HOME": "/h"})
     assert read.with_(port=None, host="::1").port == settings.DEFAULT_PORT
+
+
+def test_executor_plugins_are_addresses_by_name() -> None:
+    env = {"HOME": "/h", "BIREME_EXECUTOR_PLUGINS": "a=http://x:1, b=https://y/?q=1"}
+    assert settings.from_environment(env).executor_plugins == {
+        "a": "http://x:1",
+        "b": "https://y/?q=1",
+    }
+    with pytest.raises(settings.BadSetting, match="expected NAME=http://ADDRESS, found 'a=ftp:'"):
+        settings.from_environment({"HOME": "/h", "BIREME_EXECUTOR_PLUGINS": "a=ftp:"})
