@@ -21,6 +21,8 @@ from sensors.view import View
 
 Seen = Callable[[View], View]
 
+_PLAIN = 1e5  # in absolute value up to here Python and Go write numbers alike, and so down to its inverse
+_ESCAPES = tuple((char, f"\\u{ord(char):04x}") for char in "<>&\u2028\u2029")
 _NO_OUTPUT = "no output available from the jq command execution"
 _NO_OBJECT = "jq transformation output must be a JSON object"
 _NO_TABLE = "transformation script output type is not of lua table"
@@ -72,4 +74,21 @@ def _lua_table(answer: bytes) -> bytes:
 
 
 def _as_go(answer: bytes) -> bytes:
-    return gojson.dumps(json.loads(answer, parse_int=float)).encode()
+    """The answer as Go writes JSON, every number a float on the way."""
+    odd: list[float] = []
+
+    def number(text: str) -> float:
+        found = float(text)
+        if found.is_integer() and abs(found) < _PLAIN:
+            return int(found) if found else found
+        if not 1 / _PLAIN < abs(found) < _PLAIN:
+            odd.append(found)
+        return found
+
+    value = json.loads(answer, parse_int=number, parse_float=number)
+    if odd:
+        return gojson.dumps(value).encode()
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    for char, escape in _ESCAPES:
+        text = text.replace(char, escape)
+    return text.encode()

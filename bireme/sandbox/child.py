@@ -4,12 +4,12 @@ Started by `run.py` as a bare interpreter; imports as little as it can, since ev
 """
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Protocol
 
 from bireme.sandbox import confine, frames
+from bireme.sandbox.deadline import Deadline
 from bireme.sandbox.failures import Failed, TooMuch
 from bireme.sandbox.jq_engine import JqEngine
 from bireme.sandbox.lua_engine import LuaEngine
@@ -26,8 +26,9 @@ class Engine(Protocol):
 class Slots:
     """The programs given so far, each compiled when first needed."""
 
-    def __init__(self, engines: dict[str, Engine], program_bytes: int) -> None:
+    def __init__(self, engines: dict[str, Engine], program_bytes: int, deadline: Deadline) -> None:
         self._engines = engines
+        self._deadline = deadline
         self._program_bytes = program_bytes
         self._texts: dict[int, bytes] = {}
         self._compiled: dict[int, Run] = {}
@@ -42,7 +43,11 @@ class Slots:
             if len(body) > self._program_bytes:
                 raise Failed(f"the program is longer than {self._program_bytes} bytes")
             kind, text = frames.unpacked(body)
-            self._compiled[slot] = self._engines[kind.partition(".")[0]].compile(kind, text)
+            self._deadline.start()
+            try:
+                self._compiled[slot] = self._engines[kind.partition(".")[0]].compile(kind, text)
+            finally:
+                self._deadline.stop()
         return self._compiled[slot]
 
 
@@ -50,12 +55,16 @@ def main(arguments: list[str]) -> None:
     """Serve the socket that is our standard input until it closes."""
     os.environ.clear()  # noqa: TID251 - the interpreter put a locale in; programs shall see nothing
     memory, lua, output, program, cpu_us, life_s = map(int, arguments)
-    engines: dict[str, Engine] = {"jq": JqEngine(output), "lua": LuaEngine(lua, output)}
-    slots = Slots(engines, program)
+    deadline = Deadline(cpu_us / 1e6)
+    engines: dict[str, Engine] = {
+        "jq": JqEngine(output, deadline),
+        "lua": LuaEngine(lua, output, deadline),
+    }
+    slots = Slots(engines, program, deadline)
     _warm(slots)
     held = confine.confine(memory, life_s)
     _send(frames.reply(frames.DONE, " ".join(held).encode()))
-    _serve(slots, cpu_us / 1e6)
+    _serve(slots)
 
 
 def _warm(slots: Slots) -> None:
@@ -65,17 +74,14 @@ def _warm(slots: Slots) -> None:
         slots[slot]('{"a":[1.5,"\\u00e9",{}]}')
 
 
-def _serve(slots: Slots, cpu_s: float) -> None:
+def _serve(slots: Slots) -> None:
     while head := _receive(frames.REQUEST_SIZE):
         action, slot, size = frames.request_head(head)
         body = _receive(size)
         if action == frames.DEFINE:
             slots.define(slot, body)
             continue
-        signal.setitimer(signal.ITIMER_PROF, cpu_s)  # its signal ends the process
-        status, answer = _answer(slots, action, slot, body)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        _send(frames.reply(status, answer))
+        _send(frames.reply(*_answer(slots, action, slot, body)))
 
 
 def _answer(slots: Slots, action: int, slot: int, body: bytes) -> tuple[int, bytes]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jq
 
+from bireme.sandbox.deadline import Deadline
 from bireme.sandbox.failures import Failed, TooMuch
 
 Run = Callable[[str], bytes]
@@ -15,8 +16,9 @@ Run = Callable[[str], bytes]
 class JqEngine:
     """Compiles jq programs; `jq.first` gives the first output, `jq.all` one output a line."""
 
-    def __init__(self, output_bytes: int) -> None:
+    def __init__(self, output_bytes: int, deadline: Deadline) -> None:
         self._output_bytes = output_bytes
+        self._deadline = deadline
 
     def compile(self, kind: str, text: str) -> Run:
         """Raises Failed with jq's words."""
@@ -24,16 +26,16 @@ class JqEngine:
             program = jq.compile(text)
         except ValueError as error:
             raise Failed(str(error)) from None
-        return self._first(program) if kind == "jq.first" else self._all(program)
+        most = 1 if kind == "jq.first" else -1
 
-    def _first(self, program: Any) -> Run:
         def run(data: str) -> bytes:
-            return self._lines(_values(program, data), 1)
+            self._deadline.start(len(data))
+            try:
+                return self._lines(_values(program, data), most)
+            finally:
+                self._deadline.stop()
 
         return run
-
-    def _all(self, program: Any) -> Run:
-        return lambda data: self._lines(_values(program, data), -1)
 
     def _lines(self, values: Iterator[Any], most: int) -> bytes:
         lines: list[bytes] = []

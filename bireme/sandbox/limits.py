@@ -7,14 +7,17 @@ from dataclasses import dataclass
 class Limits:
     """Budgets of one program run, and of the child that serves many.
 
-    A run may use `cpu_s` of processor time; a child that does not answer within `wall_s` is killed, whatever it is
-    doing. `memory_bytes` is the child's whole address space, `lua_bytes` what a Lua state may hold of it. After
-    `life_s` of work a child is replaced by a fresh one. Who overruns `strikes` times in a row is left alone for
-    `rest_s`, then twice as long, up to `longest_rest_s`.
+    A run may use `cpu_s` of processor time, and half a second more for each MB that jq reads. A child that does not
+    answer within `wall_s` is killed, whatever it is doing; after `life_s` of work it is replaced by a fresh one.
+    `memory_bytes` is the child's whole address space, `lua_bytes` what a Lua state may hold of it.
+
+    Who overruns `strikes` times in a row is left alone for `rest_s`, then twice as long, up to `longest_rest_s`. Once
+    overruns have cost more than `debt_s` together, of which a tenth of a second is forgiven each second, the first
+    overrun is enough.
     """
 
     cpu_s: float = 0.2
-    wall_s: float = 2.0
+    wall_s: float = 5.0
     memory_bytes: int = 512 << 20
     lua_bytes: int = 64 << 20
     output_bytes: int = 8 << 20
@@ -22,5 +25,6 @@ class Limits:
     start_s: float = 20.0
     life_s: float = 60.0
     strikes: int = 3
+    debt_s: float = 1.0
     rest_s: float = 30.0
     longest_rest_s: float = 600.0

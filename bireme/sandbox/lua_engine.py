@@ -6,64 +6,24 @@ from typing import Any
 
 from lupa import lua51
 
-from bireme.sandbox import lua_values
+from bireme.sandbox import lua_source
+from bireme.sandbox.deadline import Deadline
 from bireme.sandbox.failures import Failed, TooMuch
 
 Run = Callable[[str], bytes]
 
-_PRELUDE = b"""
-local real = _G
-local loadstring, setfenv, setmetatable, getmetatable = loadstring, setfenv, setmetatable, getmetatable
-local select, pairs, collect = select, pairs, collectgarbage
-
-local kept = {print = function() end}
-for _, name in pairs({
-  'assert', 'error', 'ipairs', 'next', 'pairs', 'pcall', 'rawequal', 'rawget', 'rawset', 'select', 'setmetatable',
-  'getmetatable', 'tonumber', 'tostring', 'type', 'unpack', 'xpcall', '_VERSION',
-}) do kept[name] = real[name] end
-
--- What all runs share is seen through tables of the run's own, and their metatables cannot be had.
-local function shut(shared) return {__index = shared, __metatable = false} end
-string.dump = nil
-getmetatable('').__metatable = false
-local names, libraries = shut(kept), {}
-for _, name in pairs({'string', 'table', 'math', 'coroutine'}) do libraries[name] = shut(real[name]) end
-for name in pairs(real) do real[name] = nil end
-collect('setpause', 110)
-
-local function world(event)
-  local made = {event = event}
-  for name, library in pairs(libraries) do made[name] = setmetatable({}, library) end
-  made._G = made
-  return setmetatable(made, names)
-end
-
-local function last(...)
-  local count = select('#', ...)
-  if count == 0 then return nil end
-  return (select(count, ...))
-end
-
-return {
-  compile = function(text) return loadstring(text, '=script') end,
-  run = function(chunk, event)
-    setfenv(chunk, world(event))
-    return last(chunk())
-  end,
-  collect = function() collect() end,
-  count = function() return collect('count') end,
-  metatable = getmetatable,
-}
-"""
 _TIDY_KB = 8 << 10
+_DEEPEST = 180
+_LONGEST = 1_000_000
 
 
 class LuaEngine:
     """Compiles Lua chunks. `lua.table` gives the returned table, `lua.truth` whether `true` was returned."""
 
-    def __init__(self, memory_bytes: int, output_bytes: int) -> None:
+    def __init__(self, memory_bytes: int, output_bytes: int, deadline: Deadline) -> None:
         self._memory_bytes = memory_bytes
         self._output_bytes = output_bytes
+        self._deadline = deadline
         self._state = _State(memory_bytes)
 
     def compile(self, kind: str, text: str) -> Run:
@@ -71,15 +31,15 @@ class LuaEngine:
         if text.startswith("\x1b"):
             raise Failed("a script is source text, not bytecode")
         source = text.encode()
-        state, chunk = self._state, self._chunk(self._state, source)
-        answer = self._table if kind == "lua.table" else _truth
+        state, chunk = self._state, self._state.chunk(source)
 
         def run(data: str) -> bytes:
             nonlocal state, chunk
             if state is not self._state:
-                state, chunk = self._state, self._chunk(self._state, source)
+                state, chunk = self._state, self._state.chunk(source)
             try:
-                return answer(state, _called(state, chunk, json.loads(data, parse_int=float)))
+                found = self._call(state, chunk, data)
+                return self._table(state, found) if kind == "lua.table" else _truth(found)
             except (MemoryError, lua51.LuaMemoryError):
                 self._state = _State(self._memory_bytes)
                 raise TooMuch(f"the script holds more than {self._memory_bytes} bytes") from None
@@ -88,40 +48,58 @@ class LuaEngine:
 
         return run
 
-    def _chunk(self, state: "_State", source: bytes) -> Any:
-        found = state.compile(source)
-        if isinstance(found, tuple):
-            raise Failed(_words(found[1]))
-        return found
+    def _call(self, state: "_State", chunk: Any, data: str) -> Any:
+        event = state.decode(_normal(data))
+        self._deadline.start()
+        try:
+            return state.run(chunk, event)
+        except lua51.LuaMemoryError:
+            raise
+        except lua51.LuaError as error:
+            raise Failed(_words(error)) from None
+        finally:
+            self._deadline.stop()
 
     def _table(self, state: "_State", value: Any) -> bytes:
-        if not lua_values.is_table(value):
+        if lua51.lua_type(value) != "table":
             return b""
-        plain = lua_values.Reader(state.metatable, self._output_bytes).read(value)
         try:
-            text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        except ValueError:
-            raise Failed("json: unsupported value: a number that is not finite") from None
-        return text.encode(errors="replace")
+            text: bytes = state.encode(value, self._output_bytes, _DEEPEST, _LONGEST)
+        except lua51.LuaMemoryError:
+            raise
+        except lua51.LuaError as error:
+            words = _words(error)
+            raise TooMuch(lua_source.TOO_MUCH) if words == "TOO MUCH" else Failed(words) from None
+        return text.decode(errors="replace").encode()
 
 
 class _State:
     """One Lua state, its own names taken away."""
 
     def __init__(self, memory_bytes: int) -> None:
-        self.lua = lua51.LuaRuntime(
+        lua = lua51.LuaRuntime(
             encoding=None,
             source_encoding="utf-8",
             register_eval=False,
             register_builtins=False,
             max_memory=memory_bytes,
+            attribute_filter=_refuse,
         )
-        functions = self.lua.execute(_PRELUDE)
-        self.compile = functions[b"compile"]
+        json_functions = lua.execute(lua_source.JSON)
+        functions = lua.execute(lua_source.WORLD)
         self.run = functions[b"run"]
-        self.metatable = functions[b"metatable"]
+        self.decode = json_functions[b"decode"]
+        self.encode = json_functions[b"encode"]
+        self._compile = functions[b"compile"]
         self._collect = functions[b"collect"]
         self._count = functions[b"count"]
+
+    def chunk(self, source: bytes) -> Any:
+        """Raises Failed with Lua's words."""
+        found = self._compile(source)
+        if isinstance(found, tuple):
+            raise Failed(found[1].decode(errors="replace"))
+        return found
 
     def tidy(self) -> None:
         """Lua 5.1 does not collect when memory runs out: so what a run left behind goes before the next one."""
@@ -129,21 +107,28 @@ class _State:
             self._collect()
 
 
-def _called(state: _State, chunk: Any, event: Any) -> Any:
+def _refuse(value: object, name: object, is_setting: bool) -> Any:
+    """No Python value is ever handed to Lua; should one be, nothing of it can be had."""
+    raise AttributeError("not available")
+
+
+def _normal(data: str) -> bytes:
+    """The same JSON without blanks and needless escapes, its numbers as floats."""
     try:
-        return state.run(chunk, lua_values.table_of(state.lua, event or {}))
-    except lua51.LuaMemoryError:
-        raise
-    except lua51.LuaError as error:
-        raise Failed(_words(error.args[0] if error.args else "")) from None
+        plain = json.loads(data, parse_int=float)
+        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except RecursionError:
         raise Failed("the event nests too deep for a script") from None
+    except ValueError as error:
+        raise Failed(f"the event cannot be read: {error}") from None
+    return text.encode(errors="replace")
 
 
-def _truth(_: _State, value: Any) -> bytes:
+def _truth(value: Any) -> bytes:
     return b"true" if value is True else b"false"
 
 
-def _words(message: Any) -> str:
+def _words(error: Exception) -> str:
+    message = error.args[0] if error.args else ""
     text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
     return text.partition("\nstack traceback:")[0] or "the script raised an error that is no text"

@@ -58,7 +58,8 @@ class Sandbox:
             if status == frames.TOO_MUCH:
                 raise Overrun(body.decode(errors="replace"))
         except Overrun:
-            self._patience.overran(program, time.monotonic())
+            now = time.monotonic()
+            self._patience.overran(program, now, now - started)
             raise
         self._patience.answered(program)
         self._worked_s += time.monotonic() - started

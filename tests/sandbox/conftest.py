@@ -10,6 +10,6 @@ from bireme.sandbox.run import Sandbox
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    made = Sandbox(Limits(strikes=1_000_000))
+    made = Sandbox(Limits(strikes=1_000_000, debt_s=1_000_000))
     yield made
     made.close()

@@ -120,7 +120,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_program_that_overruns_repeatedly_is_left_alone_and_others_are_not() -> None:
-    sandbox = Sandbox(Limits(cpu_s=0.02, strikes=2, rest_s=60))
+    sandbox = Sandbox(Limits(cpu_s=0.02, strikes=2, rest_s=60, debt_s=1000))
     try:
         for _ in range(2):
             with pytest.raises(Overrun, match=r"longer than 0\.02 s"):
@@ -138,14 +138,26 @@ def test_rests_grow_until_the_program_keeps_to_its_budget() -> None:
     patience = Patience(Limits(strikes=3, rest_s=30, longest_rest_s=100))
     now, rests = 0.0, []
     for _ in range(6):
-        patience.overran(LOOP, now)
+        patience.overran(LOOP, now, 0.1)
         rests.append(patience.rest_left(LOOP, now))
         now += rests[-1]
     assert rests == [0, 0, 30, 60, 100, 100]
     assert patience.rest_left(LOOP, now) == 0
     patience.answered(LOOP)
-    patience.overran(LOOP, now)
+    patience.overran(LOOP, now, 0.1)
     assert patience.rest_left(LOOP, now) == 0
+
+
+def test_many_bad_programs_together_get_less_patience_than_one() -> None:
+    patience = Patience(Limits(strikes=3, debt_s=1, rest_s=30))
+    programs = [Program("jq.first", str(number)) for number in range(10)]
+    for program in programs:
+        patience.overran(program, 0.0, 0.25)
+    rests = [patience.rest_left(program, 0.0) for program in programs]
+    assert rests == [0, 0, 0, 0, 30, 30, 30, 30, 30, 30]
+    late = Program("jq.first", "late")
+    patience.overran(late, 60.0, 0.25)
+    assert patience.rest_left(late, 60.0) == 0
 
 
 def test_threads_wait_for_each_other(sandbox: Sandbox) -> None:

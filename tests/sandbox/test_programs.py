@@ -1,6 +1,11 @@
 """Programs in the sandbox: what they answer, what their errors say, what they share."""
 
+import json
+from typing import Any
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bireme.lang.script import NO_SCRIPTS, Kind, Program, ScriptError
 from bireme.sandbox import frames
@@ -24,6 +29,16 @@ ANSWERS: dict[str, tuple[Kind, str, str, str]] = {
         "lua.table", "return {a=setmetatable({}, {__is_array=true}), b={}}", "{}", '{"a":[],"b":{}}',
     ),
     "Lua names by numbers": ("lua.table", "return {[0]='a', [2.5]='b'}", "{}", '{"0":"a","2.5":"b"}'),
+    "Lua reads every escape": (
+        "lua.truth",
+        "return event.a == '\"\\\\/\\8\\12\\n\\r\\t\\27bad\\0' and #event.a == 13",
+        '{"a":"\\"\\\\\\/\\b\\f\\n\\r\\t\\u001bbad\\u0000"}', "true",
+    ),
+    "Lua writes every escape": (
+        "lua.table", "return event",
+        '{"a":"\\"\\\\\\u001fnü\\u007f\\ud83d\\ude00"}',
+        '{"a":"\\u0022\\u005c\\u001fnü\\u007f😀"}',
+    ),
     "Lua cuts text anywhere": ("lua.table", "return {a=event.a:sub(1, 1)}", '{"a":"é"}', '{"a":"�"}'),
     "only true is true": ("lua.truth", "return 1", "{}", "false"),
     "the last value counts": ("lua.truth", "return false, true", "{}", "true"),
@@ -38,6 +53,43 @@ def test_a_program_answers(name: str, sandbox: Sandbox) -> None:
     lines = sandbox.run(Program(kind, text), data.encode()).decode()
     assert sorted(lines) == sorted(wanted)  # the order of an object's members is the language's own
     assert lines.count("\n") == wanted.count("\n")
+
+
+def through_lua(value: Any) -> Any:
+    """What `return event` makes of a value: the rules once more, in Python."""
+    if isinstance(value, dict):
+        return {key: through_lua(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        kept = [item for item in value if item is not None and not isinstance(item, list)]
+        return [through_lua(item) for item in kept] or {}
+    return value
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(TEXTS, VALUES, max_size=4), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_any_event_goes_through_lua_by_the_rules(sandbox: Sandbox, event: Any, ascii: bool) -> None:
+    data = json.dumps(event, ensure_ascii=ascii, indent=1).encode()
+    made = json.loads(sandbox.run(Program("lua.table", "return event"), data))
+    assert made == through_lua(event)
+
+
+@given(st.dictionaries(TEXTS, VALUES, max_size=4), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_any_event_goes_through_jq_unchanged(sandbox: Sandbox, event: Any, ascii: bool) -> None:
+    data = json.dumps(event, ensure_ascii=ascii, indent=1).encode()
+    assert json.loads(sandbox.run(Program("jq.first", "."), data)) == event
 
 
 ERRORS: dict[str, tuple[Kind, str, str]] = {

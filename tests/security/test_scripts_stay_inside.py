@@ -12,7 +12,7 @@ from bireme.sandbox.run import Sandbox
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    made = Sandbox(Limits(cpu_s=0.1, strikes=1_000_000))
+    made = Sandbox(Limits(cpu_s=0.1, strikes=1_000_000, debt_s=1_000_000))
     yield made
     made.close()
 

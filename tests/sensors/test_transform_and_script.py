@@ -21,7 +21,7 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    made = Sandbox(Limits(cpu_s=0.1))
+    made = Sandbox(Limits(cpu_s=0.1, debt_s=1000))
     yield made
     made.close()
 
