@@ -55,7 +55,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     A task gets any number of `started` and `progress` reports and exactly one of `succeeded`, `failed`, `error`.
     Reports may come twice (after a restart); the controller ignores what it knows. `containers` tells of those of a
     container set that have been started; any report may carry it. A daemon that is up but not `ready` says so with a
-    `started` report, and with another one when it is.
+    `started` report, and with another one when it is. `host` is the machine the step runs on.
     """
 
     task: str
@@ -66,3 +66,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     progress: str = ""
     containers: list[ContainerState] = []
     ready: bool = True
+    host: str = ""

@@ -79,11 +79,15 @@ def task_inputs(definition: Definition, node: Node) -> Json:
     return {**found, "artifacts": node.artifacts} if node.artifacts else found
 
 
+def _definition_around(run: Run, node: Node) -> Definition:
+    return scope.frame(run, node.boundary).definition
+
+
 def captures(run: Run, node: Node) -> bool:
     """Whether the template around mentions this step's result."""
     if not node.boundary or "hooked" in node.flags:
         return False
-    around = scope.frame(run, node.boundary).definition
+    around = _definition_around(run, node)
     if not around.result_wanted:
         return False
     _, called = scope.caller_name(run, node)
@@ -126,6 +130,8 @@ def report(turn: Turn, news: Report) -> None:
     if node is None or node.id not in turn.run.index.leaves:
         return
     containers.take(turn, node, news.containers)
+    if news.host and node.boundary and _definition_around(turn.run, node).hosts_wanted:
+        turn.change(node, host=news.host)
     if news.state == "started":
         _started(turn, node, news)
     elif news.state == "progress":

@@ -114,6 +114,11 @@ class Definition:
         return self._mentions[2]
 
     @cached_property
+    def hosts_wanted(self) -> bool:
+        """Whether this template's text asks on which machine a step ran."""
+        return "hostNodeName" in json.dumps(self.template)
+
+    @cached_property
     def paths(self) -> dict[str, str]:
         """The paths a leaf's text may ask for."""
         declared = [

@@ -68,6 +68,7 @@ class Node(msgspec.Struct, gc=False):
     daemoned: bool = False
     progress: str = ""
     body: Json | None = None
+    host: str = ""
 
 
 # --- changes: the history ---------------------------------------------------------------------------------------
@@ -97,6 +98,7 @@ class NodeChanged(msgspec.Struct, tag_field="t", tag="n", omit_defaults=True, gc
     daemoned: bool | UnsetType = UNSET
     progress: str | UnsetType = UNSET
     body: Json | UnsetType | None = UNSET
+    host: str | UnsetType = UNSET
 
 
 class NodesRemoved(msgspec.Struct, tag_field="t", tag="d", gc=False):

@@ -18,6 +18,7 @@ from controller.dag.variables import rfc3339, text_of
 
 Variables = Mapping[str, str | None]
 _NOTHING: Any = object()
+_GLOBAL = "workflow.outputs.artifacts."
 
 
 class Layered(Mapping[str, str | None]):
@@ -193,6 +194,8 @@ def node_variables(run: Run, node: Node) -> dict[str, str | None]:
     known = basics(node)
     if node.daemoned:
         known["ip"] = "127.0.0.1"
+    if node.host:
+        known["hostNodeName"] = node.host
     if node.exit_code is not None:
         known["exitCode"] = node.exit_code
     if node.outputs:
@@ -259,10 +262,16 @@ class Frame:
     def artifact_names(self) -> Iterator[str]:
         """All references that name an artifact here."""
         yield from (f"inputs.artifacts.{a['name']}" for a in self.node.artifacts or ())
+        yield from (f"{_GLOBAL}{name}" for name in self._global_artifacts())
         yield from self.siblings.artifact_names()
 
+    def _global_artifacts(self) -> dict[str, Json]:
+        return self._run.outputs.artifacts if self._run.outputs else {}
+
     def artifact(self, reference: str) -> Json | None:
-        """The artifact behind `inputs.artifacts.x`, `steps.a.outputs.artifacts.x` or `tasks...`."""
+        """The artifact behind `inputs.artifacts.x`, `workflow.outputs…`, `steps.a.outputs.artifacts.x` or `tasks…`."""
+        if reference.startswith(_GLOBAL):
+            return self._global_artifacts().get(reference.removeprefix(_GLOBAL))
         if reference.startswith("inputs.artifacts."):
             name = reference.removeprefix("inputs.artifacts.")
             return next((a for a in self.node.artifacts or () if a["name"] == name), None)

@@ -90,6 +90,7 @@ def _plain(node: Node) -> Json:
         "children": node.children,
         "outboundNodes": node.outbound,
         "daemoned": node.daemoned or None,
+        "hostNodeName": node.host,
         "startedAt": variables.rfc3339(node.started) if node.started else None,
         "finishedAt": variables.rfc3339(node.finished) if node.finished else None,
     }

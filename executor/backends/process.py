@@ -14,6 +14,7 @@ import asyncio
 import os
 import re
 import shutil
+import socket
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -73,6 +74,7 @@ class ProcessBackend:
         self._root = root.resolve()
         self._root.mkdir(parents=True, exist_ok=True)
         self._clock = clock
+        self._host = socket.gethostname()
         self._parallel = parallel
         self._stores = Stores(self._root / "artifacts")
         inherited = step_environment(environment)
@@ -311,7 +313,13 @@ class ProcessBackend:
     ) -> None:
         moment = datetime.fromtimestamp(at, UTC) if at else self._clock.now()
         report = Report(
-            task=task.id, state=state, at=moment, message=message, outputs=found, **more
+            task=task.id,
+            state=state,
+            at=moment,
+            message=message,
+            outputs=found,
+            host=self._host,
+            **more,
         )
         self._reports.put(report)
 
