@@ -193,3 +193,20 @@ def test_a_trigger_that_cannot_be_prepared_says_why(folder: Path) -> None:
     assert done.exit_code == 1
     assert "→ ship would act: argoWorkflow" in done.stdout
     assert "error: unable to resolve 'order' parameter value" in done.stdout
+
+
+def test_the_example_of_the_page_does_what_it_says() -> None:
+    example = Path(__file__).parents[2] / "examples" / "order-alerts"
+    words = [word for name in ("large", "odd") for word in ("--event", f"{example}/{name}.event")]
+    night = ["--at", "2026-01-01T23:00:00Z", "-o", "json"]
+    done = CliRunner().invoke(bireme, ["sensors", "test", f"{example}/sensor.yaml", *words, *night])
+    large, odd = json.loads(done.stdout)
+    assert [(d["dependency"], d["outcome"]) for d in large["decisions"]] == [
+        ("large", "fired"),
+        ("odd", "filtered"),
+    ]
+    assert large["seen"]["large"] == {"customer": "Ada", "id": 7, "total": 1050}
+    assert [(d["dependency"], d["outcome"]) for d in odd["decisions"]] == [
+        ("large", "filtered"),
+        ("odd", "fired"),
+    ]
