@@ -6,7 +6,7 @@ import time
 
 from benchmarks.report import Figure, show
 
-ALL = ["footprint", "ingest", "latency", "steps", "dag", "sensors", "restart"]
+ALL = ["footprint", "tags", "ingest", "latency", "steps", "dag", "many", "sensors", "restart"]
 
 
 def main(names: list[str]) -> int:

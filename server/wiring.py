@@ -145,8 +145,15 @@ async def listen(deck: Deck, token: str, stack: AsyncExitStack) -> str:
 
 
 async def start(deck: Deck, directory: Directory | None) -> None:
-    """Bring everything back: objects to their banks, runs from their history, then the directory's manifests."""
-    await deck.objects.load(between=partial(_adopt, deck))
+    """Bring everything back: objects to their banks, runs from their history, then the directory's manifests.
+
+    Nothing of it is garbage, so the collector rests: it would walk over all of it again and again.
+    """
+    gc.disable()
+    try:
+        await deck.objects.load(between=partial(_adopt, deck))
+    finally:
+        gc.enable()
     if directory is not None:
         await directory.look()
 

@@ -1,6 +1,7 @@
 """From history to run: apply changes, derive the index, say which tasks are out."""
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from msgspec import UNSET
 
@@ -37,14 +38,14 @@ def fold(run: Run, changes: Sequence[Change]) -> None:
 
 
 _PATCHED = tuple(f for f in NodeChanged.__struct_fields__ if f not in {"id", "edges"})
+_patched = attrgetter(*_PATCHED)
 
 
 def _apply_node(run: Run, change: NodeChanged) -> None:
     node = run.nodes.get(change.id)
     if node is None:
         node = run.nodes[change.id] = Node(id=change.id, name="", type="Pod", phase="")
-    for field in _PATCHED:
-        value = getattr(change, field)
+    for field, value in zip(_PATCHED, _patched(change), strict=True):
         if value is not UNSET:
             setattr(node, field, value)
     if change.name is not UNSET:
