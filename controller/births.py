@@ -6,6 +6,7 @@ ids; what it remembers is only which specs have passed their checks.
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -104,8 +105,16 @@ class Nursery:
     """Makes runs out of manifests. The thousandth workflow of one spec is not checked again."""
 
     def __init__(
-        self, shelf: TemplateShelf, ids: Ids, *, defaults: Json | None = None, waits: bool = False
+        self,
+        shelf: TemplateShelf,
+        ids: Ids,
+        *,
+        defaults: Json | None = None,
+        waits: bool = False,
+        overlooked: Callable[[Json], Collection[str]] = lambda spec: (),
     ) -> None:
+        """`overlooked` names the fields of a spec that have no effect where its steps run."""
+        self._overlooked = overlooked
         self._shelf = shelf
         self._ids = ids
         self._defaults = defaults
@@ -210,7 +219,13 @@ class Nursery:
         key = Key.of(msgspec.json.encode((rest, definition.templates)))
         known = self._libraries.get(key)
         if known is None:
-            known = Library(source)
+            specs = {"": source.spec, **source.templates}
+            overlooked = [
+                f"{name} {path}".strip()
+                for name, spec in specs.items()
+                for path in self._overlooked(spec)
+            ]
+            known = Library(source, overlooked)
             self._libraries.put(key, known)
         return known
 

@@ -31,7 +31,7 @@ from controller.sweep import Sweeper
 from controller.templates import TemplateShelf
 from controller.throttle import Limits, Throttle
 from controller.watchers import Watchers
-from executor.ports import Executor
+from executor.ports import Executor, Overlooks
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,11 @@ class Controller:
         self._clock = clock
         self._throttle = Throttle(options.limits)
         self._nursery = Nursery(
-            self.shelf, ids, defaults=options.defaults, waits=options.limits.any
+            self.shelf,
+            ids,
+            defaults=options.defaults,
+            waits=options.limits.any,
+            overlooked=executor.overlooked if isinstance(executor, Overlooks) else lambda spec: (),
         )
         self._watchers = Watchers()
         self._steps = Steps(

@@ -56,6 +56,15 @@ class Executor(Protocol):
         ...
 
 
+@runtime_checkable
+class Overlooks(Protocol):
+    """A backend that cannot honour every field of a workflow, and says which."""
+
+    def overlooked(self, spec: dict[str, Any]) -> Collection[str]:
+        """The paths below the spec of the fields that are set and have no effect here."""
+        ...
+
+
 class ArtifactStore(Protocol):
     """One kind of artifact location. Implementations do not retry; the caller does."""
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from executor.model import Report, Task
-from executor.ports import Executor
+from executor.ports import Executor, Overlooks
 from executor.registry import backends
 from executor.surroundings import Surroundings
 
@@ -28,6 +28,9 @@ class Router:
     async def stop(self, task_id: str, grace: timedelta) -> None:
         for backend in self._all():
             await backend.stop(task_id, grace)
+
+    def overlooked(self, spec: dict[str, Any]) -> Collection[str]:
+        return self._main.overlooked(spec) if isinstance(self._main, Overlooks) else ()
 
     def reports(self) -> AsyncIterator[Report]:
         return self._surroundings.reports.stream()

@@ -9,6 +9,7 @@ from bireme.manifests.control import RetryStrategy
 from bireme.manifests.doubts import Doubt, steps_of
 from bireme.manifests.lint_calls import call_doubts
 from bireme.manifests.lint_outputs import output_doubts
+from bireme.manifests.lint_pod_fields import pod_doubts
 from bireme.manifests.lint_reach import reach_doubts
 from bireme.manifests.lint_tags import tag_doubts
 from bireme.manifests.manifest import Manifest
@@ -40,6 +41,7 @@ def _all(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Dou
     plain = manifest.raw["spec"] if root == "spec" else manifest.raw["spec"]["workflowSpec"]
     complete = manifest.kind in ("Workflow", "CronWorkflow") and spec.workflow_template_ref is None
     yield from tag_doubts(plain, complete=complete)
+    yield from pod_doubts(plain)
 
 
 def _of_templates(spec: WorkflowSpec) -> Iterator[Doubt]:

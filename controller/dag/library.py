@@ -6,7 +6,7 @@ keep the key and nothing else.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -174,10 +174,14 @@ class Definition:
 
 
 class Library:
-    """All templates one run can reach. Looking up the same key twice gives the same Definition."""
+    """All templates one run can reach. Looking up the same key twice gives the same Definition.
 
-    def __init__(self, source: Source) -> None:
+    `overlooked`: the fields that have no effect where the steps run.
+    """
+
+    def __init__(self, source: Source, overlooked: Sequence[str] = ()) -> None:
         self._source = source
+        self.overlooked = overlooked
         self._defaults: Json = source.spec.get("templateDefaults") or {}
         self._retry: Json | None = source.spec.get("retryStrategy")
         self._lists: dict[str, dict[str, Json]] = {}

@@ -44,9 +44,16 @@ def conditions(run: Run) -> list[Json]:
         found.append({"type": "PodRunning", "status": str(run.index.running > 0)})
     if run.phase in COMPLETED:
         found.append({"type": "Completed", "status": "True"})
-    if unmet := run.library.unhonoured():
-        found.append({"type": "SpecWarning", "status": "True", "message": unmet})
+    if warning := _warning(run):
+        found.append({"type": "SpecWarning", "status": "True", "message": warning})
     return found
+
+
+def _warning(run: Run) -> str:
+    """The fields of the spec without effect, in sentences."""
+    known = run.library
+    pods = f"no effect where these steps run: {', '.join(known.overlooked)}"
+    return "; ".join(filter(None, (known.unhonoured(), pods if known.overlooked else "")))
 
 
 def of_node(run: Run, node: Node, *, detailed: bool = True) -> Json:

@@ -26,6 +26,7 @@ import structlog
 from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError
 from bireme.kit.supervise import TaskScope
+from bireme.manifests.pod_fields import pod_fields
 from executor import inputs, outputs, parts, states, volumes
 from executor.commands import Commands, Start
 from executor.environment import Environments, step_environment
@@ -118,6 +119,9 @@ class ProcessBackend:
             message = {"op": "stop", "id": task_id, "grace_s": grace.total_seconds()}
             self._stops[task_id] = message
             self._link.say(message)
+
+    def overlooked(self, spec: dict[str, Any]) -> Collection[str]:
+        return list(pod_fields(spec))
 
     def reports(self) -> AsyncIterator[Report]:
         return self._reports.stream()
