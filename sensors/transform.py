@@ -12,9 +12,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from bireme.kit.errors import MissingExtra
+from bireme.kit.errors import BiremeError
 from bireme.lang import gojson
-from bireme.lang.errors import LangError
 from bireme.lang.script import Program
 from sensors.errors import BadSensor
 from sensors.view import View
@@ -53,7 +52,7 @@ def _by(program: Program, path: str, checked: Callable[[bytes], bytes]) -> Seen:
     def seen(view: View) -> View:
         try:
             return view.changed(program, lambda answer: _as_go(checked(answer)))
-        except (BadSensor, LangError, MissingExtra) as error:
+        except BiremeError as error:
             raise BadSensor(f"transform error ({error})", path) from error
 
     return seen

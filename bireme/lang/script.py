@@ -33,7 +33,8 @@ class Scripts(Protocol):
         """What the program makes of `data` (one JSON value): JSON values, one a line, as long as the budget lasts.
 
         Empty when a jq program puts out nothing. `lua.table` is an object or a list, `lua.truth` is `true` or `false`.
-        Raises ScriptError, Overrun, or MissingExtra where the libraries are not installed.
+        Raises ScriptError, Overrun, MissingExtra where the libraries are not installed, or a ServiceError when programs
+        cannot be run just now.
         """
         ...
 

@@ -14,6 +14,7 @@ from bireme.manifests import yaml
 from bireme.manifests.decode import decode, members
 from bireme.manifests.events import EventSource, Sensor, Trigger
 from bireme.manifests.lint_events import event_doubts
+from bireme.manifests.lint_sources import source_doubts
 from bireme.manifests.lint_workflow import workflow_doubts
 from bireme.manifests.manifest import Manifest
 from bireme.manifests.validate import problem, validate
@@ -49,6 +50,7 @@ def lint(
                 problems += error.problems
     known = {(m.kind, m.metadata.namespace, m.metadata.name): m for m in manifests}
     sources = [m for m in manifests if isinstance(m, EventSource)]
+    problems += source_doubts(sources)
     for manifest in manifests:
         problems += _of_one(manifest, _Shelf(known), sources, scripts)
         problems += [problem for ask in more for problem in ask(manifest)]

@@ -25,6 +25,8 @@ class Sandbox:
         self._child: Child | None = None
         self._slots: OrderedDict[Program, int] = OrderedDict()
         self._worked_s = 0.0
+        self._failed: SandboxUnavailable | None = None
+        self._again_at = 0.0
 
     def run(self, program: Program, data: bytes) -> bytes:
         """See `Scripts.run`."""
@@ -99,8 +101,16 @@ class Sandbox:
         return frames.request(frames.DEFINE, slot, given) + frames.request(action, slot, data)
 
     def _running(self) -> Child:
+        """The child, started if need be; after a start that failed, not before a pause is over."""
         if self._child is None:
-            self._child = Child(self.limits)
+            now = time.monotonic()
+            if self._failed is not None and now < self._again_at:
+                raise SandboxUnavailable(str(self._failed))
+            try:
+                self._child, self._failed = Child(self.limits), None
+            except SandboxUnavailable as error:
+                self._failed, self._again_at = error, time.monotonic() + self.limits.pause_s
+                raise
         return self._child
 
     def _retire(self) -> None:

@@ -12,10 +12,8 @@ from typing import Any
 
 import msgspec
 
-from bireme.kit.errors import MissingExtra
-from bireme.lang.errors import LangError
+from bireme.kit.errors import BiremeError
 from bireme.lang.script import Program
-from sensors.errors import BadSensor
 from sensors.model import Check, Verdict
 from sensors.registry import filters
 from sensors.view import View
@@ -33,7 +31,7 @@ class ScriptFilter:
             return Verdict(True)
         try:
             passed = view.run(self.program) == b"true"
-        except (BadSensor, LangError, MissingExtra) as error:
+        except BiremeError as error:
             return Verdict(False, str(error), str(error), "script")
         check = Check("script", passed, "script", str(passed).lower(), "true")
         reason = "" if passed else "the script did not return true"

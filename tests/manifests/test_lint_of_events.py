@@ -269,3 +269,20 @@ def test_programs_that_cannot_be_checked_are_named() -> None:
 def test_programs_are_compiled_and_never_run(sandbox: Sandbox) -> None:
     assert linted("    transform: {script: 'while true do end'}\n", sandbox) == []
     assert linted("    transform: {jq: 'def f: f; f'}\n", sandbox) == []
+
+
+def test_two_events_that_listen_in_one_place_are_doubted_across_files() -> None:
+    one = (
+        HEAD.format("EventSource")
+        + "  webhook:\n    a: {endpoint: /a, port: '1'}\n    b: {endpoint: /b, port: '1'}\n"
+    )
+    other = HEAD.format("EventSource").replace("name: x", "name: y") + (
+        "  github:\n    c: {webhook: {endpoint: /a, port: '1'}}\n    d: {webhook: {endpoint: /a, port: '2'}}\n"
+    )
+    (problem,), _ = lint([(one, "one.yaml"), (other, "other.yaml")])
+    assert (problem.file, problem.path, problem.severity) == (
+        "other.yaml",
+        "spec.github.c",
+        "warning",
+    )
+    assert problem.message == "'x/a' listens on port 1 at /a already; only one of them is heard"

@@ -14,6 +14,7 @@ from bireme.lang.script import Overrun, Program
 from bireme.sandbox import process
 from bireme.sandbox.limits import Limits
 from bireme.sandbox.patience import Patience
+from bireme.sandbox.process import SandboxUnavailable
 from bireme.sandbox.run import Sandbox
 
 ONE = Program("jq.first", ".")
@@ -132,6 +133,19 @@ def test_a_program_that_overruns_repeatedly_is_left_alone_and_others_are_not() -
         assert sandbox.run(ONE, b"1") == b"1"
     finally:
         sandbox.close()
+
+
+def test_a_child_that_does_not_start_is_not_waited_for_again_at_once() -> None:
+    sandbox = Sandbox(Limits(start_s=0.001, pause_s=60))
+    for _ in range(2):
+        with pytest.raises(SandboxUnavailable, match="does not start"):
+            sandbox.run(ONE, b"1")
+    sandbox = Sandbox(Limits(start_s=0.001, pause_s=0))
+    with pytest.raises(SandboxUnavailable):
+        sandbox.run(ONE, b"1")
+    sandbox.limits = Limits()
+    assert sandbox.run(ONE, b"1") == b"1"
+    sandbox.close()
 
 
 def test_rests_grow_until_the_program_keeps_to_its_budget() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bireme.lang.script import Program, ScriptError
 from bireme.sandbox.limits import Limits
+from bireme.sandbox.process import SandboxUnavailable
 from bireme.sandbox.run import Sandbox
 from events.model import Event
 from sensors import compile
@@ -197,6 +198,22 @@ def test_sensors_with_the_same_program_cost_one_run_an_event() -> None:
             view.run(bad)
     assert view.changed(good, bytes.upper) is view.changed(good, bytes.upper)
     assert counted.asked == 2
+
+
+class OutOfOrder(Counted):
+    """Scripts where nothing can be run just now."""
+
+    def run(self, program: Program, data: bytes) -> bytes:
+        raise SandboxUnavailable("the sandbox does not start")
+
+
+def test_where_nothing_can_be_run_only_dependencies_with_programs_are_errors() -> None:
+    broken: Any = OutOfOrder()
+    for fields in ({"transform": {"jq": "."}}, {"filters": {"script": "return true"}}):
+        made = run(broken, "{}", **fields)
+        assert first(made).outcome == "error"
+        assert "the sandbox does not start" in first(made).reason
+        assert [fire.rule.name for fire in made.fires] == ["u"]
 
 
 def test_an_overrunning_script_stalls_others_no_more_than_three_times(sandbox: Sandbox) -> None:
