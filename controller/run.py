@@ -25,7 +25,7 @@ from controller.operations import Operations
 from controller.ports import BadOption, WorkflowExists, WorkflowNotFound
 from controller.reading import Page, Reading, live_workflow
 from controller.retention import Policy
-from controller.steps import Steps
+from controller.steps import PLACES, Steps
 from controller.store import RunReader
 from controller.sweep import Sweeper
 from controller.templates import TemplateShelf
@@ -47,6 +47,7 @@ class Options:
     retention: Policy = field(default_factory=Policy)
     defaults: Json | None = None
     archive_s: float = 7 * 86400.0
+    places: int = PLACES
 
 
 class Controller:
@@ -77,7 +78,12 @@ class Controller:
         )
         self._watchers = Watchers()
         self._steps = Steps(
-            database, executor, clock, changed=self._watchers.tell, ended=self._ended
+            database,
+            executor,
+            clock,
+            changed=self._watchers.tell,
+            ended=self._ended,
+            places=options.places,
         )
         self._tasks = TaskScope("controller")
         self._on_end: list[Ended] = []

@@ -24,6 +24,7 @@ from controller.dag.advance import advance, replan
 from controller.dag.fold import pending_tasks
 from controller.model import HistoryRow, PhaseRow
 from controller.timers import Timers
+from controller.turns import Turns
 from executor.model import Report, Task
 from executor.ports import Executor
 
@@ -31,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 COMMITS_UNDER_WAY = 2
 """More would only split what one fsync can carry: while these run, further steps gather for the next."""
+PLACES = 512
+"""How many steps are in the executor's hands at once; as many as its own backends run at once."""
+_ENDED = frozenset(("succeeded", "failed", "error"))
 _AGAIN = Backoff(base_s=0.1, factor=2, cap_s=5)
 
 Outcome = tuple["asyncio.Future[None]", BaseException | None]
@@ -67,6 +71,7 @@ class Steps:
         *,
         changed: Callable[[LiveRun], None],
         ended: Callable[[LiveRun, PhaseRow], None],
+        places: int = PLACES,
     ) -> None:
         self._database = database
         self._executor = executor
@@ -78,6 +83,8 @@ class Steps:
         self._ready: list[LiveRun] = []
         self._turn_asked = False
         self._commits = 0
+        self._turns = Turns(places)
+        self._launching = False
         self.live: dict[str, LiveRun] = {}
 
     # --- what comes in ---
@@ -99,7 +106,11 @@ class Steps:
 
     def report(self, report: Report) -> None:
         """The executor said something. About a run that is over there is nothing left to do."""
-        self.feed(report.task.partition("/")[0], dag.Reported(report))
+        uid = report.task.partition("/")[0]
+        if report.state in _ENDED:
+            self._turns.release(uid, report.task)
+            self._ask_launch()
+        self.feed(uid, dag.Reported(report))
 
     def tick(self, uid: str) -> None:
         self.feed(uid, dag.Tick())
@@ -113,6 +124,8 @@ class Steps:
     def forget(self, uid: str) -> LiveRun | None:
         """The run is deleted: nothing more is done for it."""
         self._timers.forget(uid)
+        self._turns.forget(uid)
+        self._ask_launch()
         live = self.live.pop(uid, None)
         if live is not None:
             live.over = True
@@ -274,7 +287,8 @@ class Steps:
         for step in steps:
             live = step.live
             for effect in step.effects:
-                await self._perform(live, effect)
+                self._perform(live, effect)
+            await self._launch()
             for answer, error in step.outcomes:
                 _answer(answer, error)
             live.busy = False
@@ -285,14 +299,25 @@ class Steps:
                 if live.inbox:
                     self._ask(live)
 
-    async def _perform(self, live: LiveRun, effect: dag.Effect) -> None:
+    def _perform(self, live: LiveRun, effect: dag.Effect) -> None:
         if type(effect) is dag.StartTask:
-            await self._start(effect.task)
+            self._turns.ask(live.uid, effect.task)
         elif type(effect) is dag.WakeAt:
             self._timers.wake(live.uid, effect.at)
-        elif type(effect) is dag.StopTask:
+        elif type(effect) is dag.StopTask and not self._turns.withdraw(live.uid, effect.id):
             stopping = self._executor.stop(effect.id, timedelta(seconds=effect.grace_s))
             self._tasks.start("stop", stopping)
+
+    def _ask_launch(self) -> None:
+        if self._turns.can_start and not self._launching:
+            self._launching = True
+            self._tasks.start("launch", self._launch())
+
+    async def _launch(self) -> None:
+        """Hand the executor what may start, one run after the other."""
+        self._launching = False
+        while (task := self._turns.next()) is not None:
+            await self._start(task)
 
     async def _start(self, task: Task) -> None:
         try:
@@ -309,6 +334,8 @@ class Steps:
             if isinstance(item, Asked):
                 _answer(item.answer, dag.OperationRefused(f"workflow {live.name} has ended"))
         self._timers.forget(live.uid)
+        self._turns.forget(live.uid)
+        self._ask_launch()
         self._ended(live, row)
         self.live.pop(live.uid, None)
 
@@ -326,6 +353,8 @@ class Steps:
             steps.append(step)
             new = {effect.task.id for effect in step.effects if type(effect) is dag.StartTask}
             tasks.extend(task for task in _tasks_left(live) if task.id not in new)
+        for task in tasks:
+            self._turns.hold(task.run, task.id)
         await self._executor.adopt(tasks)
         self._commits += 1
         await self._commit(steps)
