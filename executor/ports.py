@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from bireme.kit.errors import BiremeError, ServiceError
+from bireme.kit.errors import BiremeError, ServiceError, UserError
 from executor.model import Report, Task
 
 Artifact = dict[str, Any]
@@ -62,6 +62,53 @@ class Overlooks(Protocol):
 
     def overlooked(self, spec: dict[str, Any]) -> Collection[str]:
         """The paths below the spec of the fields that are set and have no effect here."""
+        ...
+
+
+class ObjectExists(ExecutorError, UserError):
+    """An object of this kind and name is there already."""
+
+
+class ObjectMissing(ExecutorError, UserError):
+    """The cluster has no such object."""
+
+
+class ClusterRefused(ExecutorError, UserError):
+    """The cluster does not accept the object, or us; the message is the cluster's."""
+
+
+class ClusterUnavailable(ExecutorError, ServiceError):
+    """The cluster did not answer, or asks to be asked again."""
+
+
+class Cluster(Protocol):
+    """Objects of a Kubernetes cluster, as plain JSON values with apiVersion, kind, metadata.name and .namespace.
+
+    Every method may raise ClusterRefused and ClusterUnavailable; implementations do not retry.
+    """
+
+    async def get(self, thing: dict[str, Any]) -> dict[str, Any]:
+        """The live object that `thing` names. Raises ObjectMissing."""
+        ...
+
+    async def create(self, thing: dict[str, Any]) -> dict[str, Any]:
+        """Raises ObjectExists."""
+        ...
+
+    async def apply(self, thing: dict[str, Any]) -> dict[str, Any]:
+        """Make it, or make it look like this."""
+        ...
+
+    async def replace(self, thing: dict[str, Any]) -> dict[str, Any]:
+        """Raises ObjectMissing."""
+        ...
+
+    async def patch(self, thing: dict[str, Any], strategy: str) -> dict[str, Any]:
+        """Change what `thing` says and no more; `strategy` is `strategic` or `merge`. Raises ObjectMissing."""
+        ...
+
+    async def delete(self, thing: dict[str, Any]) -> None:
+        """An object that is not there is as good as deleted."""
         ...
 
 

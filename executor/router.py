@@ -10,7 +10,7 @@ from executor.ports import Executor, Overlooks
 from executor.registry import backends
 from executor.surroundings import Surroundings
 
-OWN = ("http", "data", "plugin")
+OWN = ("http", "data", "plugin", "resource")
 """Template types that have a backend of the same name in the engine's own process."""
 
 

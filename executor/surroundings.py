@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bireme.kit.clock import Clock
+from bireme.lang.script import NO_SCRIPTS, Scripts
 from bireme.storage.ports import Database
-from executor.ports import Secrets
+from executor.ports import Cluster, Secrets
 from executor.reports import Reports
 
 
@@ -14,12 +15,15 @@ from executor.reports import Reports
 class Surroundings:
     """Built once on deck. `root` is the data directory of steps, where local artifacts lie below `artifacts`.
 
-    `plugins`: the addresses of executor plugins by name.
+    `cluster` is there where steps may act on one; `scripts` runs jq programs; `plugins`: the addresses of executor
+    plugins by name.
     """
 
     root: Path
     clock: Clock
     database: Database
     secrets: Secrets
+    cluster: Cluster | None = None
+    scripts: Scripts = NO_SCRIPTS
     plugins: Mapping[str, str] = field(default_factory=dict)
     reports: Reports = field(default_factory=Reports)

@@ -13,6 +13,7 @@ from typing import Any
 from bireme.kit.clock import SystemClock
 from bireme.kit.ids import RandomIds
 from bireme.kit.supervise import TaskScope
+from bireme.sandbox.run import Sandbox
 from bireme.storage.open import open_database
 from controller import submission
 from controller.listing import ListQuery
@@ -77,7 +78,9 @@ class OneRun:
         clock = SystemClock()
         database = await open_database(folder / "bireme.db")
         stack.push_async_callback(database.close)
-        executor = parts.executor_of(settings, clock, secrets, database)
+        scripts = Sandbox()
+        stack.callback(scripts.close)
+        executor = parts.executor_of(settings, clock, secrets, database, scripts)
         stack.push_async_callback(executor.close)
         shelf = TemplateShelf()
         for one in self.support:

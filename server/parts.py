@@ -3,6 +3,7 @@
 import structlog
 
 from bireme.kit.clock import Clock
+from bireme.lang.script import Scripts
 from bireme.storage.ports import Database
 from executor.ports import Executor
 from executor.registry import backends
@@ -23,7 +24,7 @@ def secrets_of(settings: Settings) -> KeptSecrets:
 
 
 def executor_of(
-    settings: Settings, clock: Clock, secrets: KeptSecrets, database: Database
+    settings: Settings, clock: Clock, secrets: KeptSecrets, database: Database, scripts: Scripts
 ) -> Executor:
     """The backends where steps run: processes of this machine, and the engine's own agent."""
     root = settings.data_dir / "steps"
@@ -32,6 +33,7 @@ def executor_of(
         clock=clock,
         database=database,
         secrets=secrets,
+        scripts=scripts,
         plugins=settings.executor_plugins,
     )
     main = backends["process"](

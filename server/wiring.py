@@ -52,10 +52,10 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
     secrets = parts.secrets_of(settings)
     database = await open_database(settings.database or settings.data_dir / "bireme.db")
     stack.push_async_callback(database.close)
-    executor = parts.executor_of(settings, clock, secrets, database)
-    stack.push_async_callback(executor.close)
     scripts = Sandbox()
     stack.callback(scripts.close)
+    executor = parts.executor_of(settings, clock, secrets, database, scripts)
+    stack.push_async_callback(executor.close)
     deck = join(
         settings,
         clock,
