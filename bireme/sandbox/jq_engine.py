@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import jq
@@ -52,9 +53,22 @@ class JqEngine:
 
 def _values(program: Any, data: str) -> Iterator[Any]:
     try:
-        yield from program.input_text(data)
+        yield from program.input_text(_normal(data))
     except ValueError as error:
         raise Failed(str(error)) from None
+
+
+def _normal(data: str) -> str:
+    """The same JSON as Argo's jq has it: keys sorted, every number a float with its shortest digits."""
+    plain = json.loads(data, parse_int=_number, parse_float=_number)
+    return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _number(text: str) -> float | int:
+    found = float(text)
+    if not found.is_integer() or abs(found) >= 1e21 or (not found and text.startswith("-")):
+        return found
+    return int(found) if abs(found) < 1 << 53 else int(Decimal(repr(found)))
 
 
 def _encode(value: Any) -> bytes:

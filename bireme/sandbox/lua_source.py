@@ -20,6 +20,22 @@ for _, name in pairs({
   'getmetatable', 'tonumber', 'tostring', 'type', 'unpack', 'xpcall', '_VERSION',
 }) do kept[name] = real[name] end
 
+-- As Argo's Lua does it: whole numbers have all their digits, and %s takes anything.
+local as_text, plain_format, gmatch, type, unpack = tostring, string.format, string.gmatch, type, unpack
+local function text(value)
+  local is_whole = type(value) == 'number' and value % 1 == 0 and value > -2^63 and value < 2^63
+  return is_whole and plain_format('%.0f', value) or as_text(value)
+end
+kept.tostring = text
+function string.format(layout, ...)
+  local given, count, at = {...}, select('#', ...), 0
+  for letter in gmatch(layout, '%%[-+ #0]*%d*%.?%d*(.)') do
+    if letter ~= '%' then at = at + 1 end
+    if (letter == 's' or letter == 'q') and at <= count then given[at] = text(given[at]) end
+  end
+  return plain_format(layout, unpack(given, 1, count))
+end
+
 -- What all runs share is seen through tables of the run's own, and their metatables cannot be had.
 local function shut(shared) return {__index = shared, __metatable = false} end
 string.dump = nil
