@@ -14,6 +14,7 @@ from controller.ports import BadOption
 from executor.ports import Executor
 
 _WAITING_TO_RUN = ("", "Pending")
+_TASKS = ("Pod", "HTTP", "Plugin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,8 @@ def task_id(found: Json, pod: Json) -> str:
 
 async def forget(executor: Executor, found: Json, *, stop: bool) -> None:
     """The workflow is deleted: end what still runs of it and remove what its steps left."""
-    ids = [task_id(found, pod) for pod in pods(found)]
+    nodes = ((found.get("status") or {}).get("nodes") or {}).values()
+    ids = [task_id(found, node) for node in nodes if node["type"] in _TASKS]
     if stop:
         for task in ids:
             await executor.stop(task, timedelta(0))

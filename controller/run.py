@@ -20,6 +20,7 @@ from controller.archive import Archive
 from controller.births import LiveRun, Newborn, Nursery, born_at
 from controller.dag import model as dag
 from controller.dag.fold import index
+from controller.discard import AT_THE_END, WITH_THE_WORKFLOW, discard, is_wanted
 from controller.model import Change, Json, PhaseRow, RunRow, moment
 from controller.operations import Operations
 from controller.ports import BadOption, WorkflowExists, WorkflowNotFound
@@ -179,6 +180,9 @@ class Controller:
         self._watchers.tell(live, described=lambda: live_workflow(live))
         self._throttle.remove(live.uid)
         self._admit()
+        if is_wanted(live.definition):
+            found, spec = live_workflow(live), live.definition.spec
+            self._tasks.start("discard", discard(self._executor, spec, found, AT_THE_END))
         self._sweeper.ended(live.uid, live.definition, row.phase, moment(row.finished_at))
         for future in self._waiting.pop(live.uid, ()):
             if not future.done():
@@ -255,8 +259,10 @@ class Controller:
         live = self._steps.forget(uid)
         self._throttle.remove(uid)
         await self._database.write(write)
-        await logs.forget(self._executor, found or {}, stop=live is not None)
         gone = live or self._nursery.revive(store.definition_of(row), uid, born_at(row))
+        if is_wanted(gone.definition):
+            await discard(self._executor, gone.definition.spec, found or {}, WITH_THE_WORKFLOW)
+        await logs.forget(self._executor, found or {}, stop=live is not None)
         self._watchers.tell(gone, "DELETED", lambda: found or live_workflow(gone))
         for future in self._waiting.pop(uid, ()):
             if not future.done():

@@ -13,6 +13,7 @@ from executor.ports import Artifact
 from executor.stores import Stores
 
 RESULT_BYTES = 256 * 1024
+_KEPT = ("archive", "globalName", "mode", "artifactGC")
 _PARAMETER_BYTES = 1 << 20
 
 
@@ -122,7 +123,7 @@ async def _save(
     file_name = source.name if kind == "none" else artifact["name"] + archives.suffix(kind)
     key = f"{task.namespace}/{task.workflow}/{task.node}/{file_name}"
     location = stores.destination(artifact, field, key)
-    kept = {name: artifact[name] for name in ("archive", "globalName", "mode") if name in artifact}
+    kept = {name: artifact[name] for name in _KEPT if name in artifact}
     whole = {"name": artifact["name"], "path": artifact["path"], **kept, **location}
     store = known.of(whole, field)
     if kind == "none":

@@ -122,6 +122,15 @@ class ArtifactStore(Protocol):
 
 
 @runtime_checkable
+class DiscardsArtifacts(Protocol):
+    """A backend that reaches the stores its steps save to."""
+
+    async def discard(self, artifacts: Collection[Artifact]) -> list[str]:
+        """Delete the artifacts; what is gone already is fine. In words, what could not be deleted."""
+        ...
+
+
+@runtime_checkable
 class ListsArtifacts(Protocol):
     """A store that can say what it holds."""
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from executor.model import Report, Task
-from executor.ports import Executor, Overlooks
+from executor.ports import Artifact, DiscardsArtifacts, Executor, Overlooks
 from executor.registry import backends
 from executor.surroundings import Surroundings
 
@@ -53,6 +53,11 @@ class Router:
     async def forget(self, task_ids: Collection[str]) -> None:
         await self._main.forget(task_ids)
         await self._made(OWN[0]).forget(task_ids)
+
+    async def discard(self, artifacts: Collection[Artifact]) -> list[str]:
+        if not isinstance(self._main, DiscardsArtifacts):
+            return []
+        return await self._main.discard(artifacts)
 
     async def close(self) -> None:
         for backend in self._all():

@@ -1,9 +1,10 @@
 """Which store an artifact lies in: its location decides; what this release cannot reach is refused by name."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from bireme.kit.errors import UserError
+from bireme.kit.errors import BiremeError, UserError
 from executor import registry
 from executor.ports import Artifact, ArtifactStore, ExecutorError
 
@@ -37,6 +38,17 @@ class Stores:
 def location_kind(artifact: Artifact) -> str:
     """`s3`, `raw`, …; empty when the artifact has no location."""
     return next((kind for kind in LOCATIONS if artifact.get(kind)), "")
+
+
+async def discard(known: Stores, artifacts: Collection[Artifact]) -> list[str]:
+    """Delete them; in words, what could not be deleted."""
+    problems = []
+    for artifact in artifacts:
+        try:
+            await known.of(artifact, f"artifact '{artifact.get('name')}'").delete(artifact)
+        except (BiremeError, OSError) as error:
+            problems.append(str(error))
+    return problems
 
 
 def located(artifact: Artifact) -> Artifact:

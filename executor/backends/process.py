@@ -27,13 +27,13 @@ from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError
 from bireme.kit.supervise import TaskScope
 from bireme.manifests.pod_fields import pod_fields
-from executor import inputs, outputs, parts, states, volumes
+from executor import inputs, outputs, parts, states, stores, volumes
 from executor.commands import Commands, Start
 from executor.environment import Environments, step_environment
 from executor.link import Heard, Link
 from executor.model import DEADLINE_EXCEEDED, ContainerState, Outputs, Report, Task
 from executor.places import Place
-from executor.ports import Secrets
+from executor.ports import Artifact, Secrets
 from executor.registry import backends
 from executor.reports import Reports
 from executor.runner import exits, files
@@ -140,6 +140,9 @@ class ProcessBackend:
 
     async def forget(self, task_ids: Collection[str]) -> None:
         await asyncio.to_thread(_remove, self._root, task_ids)
+
+    async def discard(self, artifacts: Collection[Artifact]) -> list[str]:
+        return await stores.discard(self._stores, artifacts)
 
     async def close(self) -> None:
         await self._link.close()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from executor.model import Report
+from executor.ports import DiscardsArtifacts
 from tests.executor.bench import Bench, exists, shell, text
 
 MISSING = "no such file or directory"
@@ -161,3 +162,18 @@ async def test_the_log_is_kept_as_an_artifact_when_asked(bench: Bench, root: Pat
     )
     artifact = saved(await bench.run(task), "main-logs")
     assert text(root / "artifacts" / artifact["local"]["key"]) == "out\nerr\n"
+
+
+async def test_discarded_artifacts_are_gone_and_the_others_stay(bench: Bench, root: Path) -> None:
+    strategy = {"artifactGC": {"strategy": "OnWorkflowCompletion"}}
+    outputs = {"artifacts": [{"name": n, "path": n, **strategy} for n in ("a", "b")]}
+    report = await bench.run(shell("make", "touch a b", outputs=outputs))
+    assert report.outputs is not None
+    first, second = report.outputs.artifacts.values()
+    assert first["artifactGC"] == strategy["artifactGC"]
+    assert isinstance(bench.backend, DiscardsArtifacts)
+    assert await bench.backend.discard([first, first]) == []
+    assert not exists(root / "artifacts" / first["local"]["key"])
+    assert exists(root / "artifacts" / second["local"]["key"])
+    [problem] = await bench.backend.discard([{"name": "x", "s3": {"bucket": "b", "key": "k"}}])
+    assert "artifact 'x'" in problem
