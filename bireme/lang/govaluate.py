@@ -31,6 +31,8 @@ _LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"*", "/", "%"}),
     frozenset({"**"}),
 )
+_HALF = 1 << 63
+_ALL = (1 << 64) - 1
 _TOO_DEEP = "the expression nests too deep to be evaluated"
 _BINARY = frozenset({"MODIFIER", "LOGICALOP", "COMPARATOR", "TERNARY", "SEPARATOR"})
 
@@ -121,7 +123,7 @@ def _prefix(symbol: str, right: Eval) -> Eval:
     act: Callable[[Any], Any] = {
         "-": lambda value: -value,
         "!": lambda value: not value,
-        "~": lambda value: float(~int(value)),
+        "~": lambda value: float(~_int(value)),
     }[symbol]
 
     def apply(env: Env) -> Any:
@@ -247,6 +249,20 @@ def _power(left: float, right: float) -> float:
         return math.nan
 
 
+def _int(value: float) -> int:
+    """Go's conversion to 64 bits; what does not fit is the least of them."""
+    fits = math.isfinite(value) and -_HALF <= value < _HALF
+    return int(value) if fits else -_HALF
+
+
+def _unsigned(value: float) -> int:
+    return _int(value) & _ALL
+
+
+def _places(value: float) -> int:
+    return min(_unsigned(value), 64)
+
+
 _OPERATIONS: dict[str, Pair] = {
     ",": _list,
     "==": _equal,
@@ -264,11 +280,11 @@ _OPERATIONS: dict[str, Pair] = {
     "/": _numeric("/", _divided),
     "%": _numeric("%", lambda left, right: math.fmod(left, right) if right else math.nan),
     "**": _numeric("**", _power),
-    "&": _numeric("&", lambda left, right: float(int(left) & int(right))),
-    "|": _numeric("|", lambda left, right: float(int(left) | int(right))),
-    "^": _numeric("^", lambda left, right: float(int(left) ^ int(right))),
-    "<<": _numeric("<<", lambda left, right: float(int(left) << min(max(int(right), 0), 64))),
-    ">>": _numeric(">>", lambda left, right: float(int(left) >> min(max(int(right), 0), 64))),
+    "&": _numeric("&", lambda left, right: float(_int(left) & _int(right))),
+    "|": _numeric("|", lambda left, right: float(_int(left) | _int(right))),
+    "^": _numeric("^", lambda left, right: float(_int(left) ^ _int(right))),
+    "<<": _numeric("<<", lambda left, right: float((_unsigned(left) << _places(right)) & _ALL)),
+    ">>": _numeric(">>", lambda left, right: float(_unsigned(left) >> _places(right))),
 }
 
 

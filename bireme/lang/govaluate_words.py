@@ -48,6 +48,8 @@ _DATES = (
     "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H%z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z",
     "%Y-%m-%dT%H:%M:%S.%f%z", "%I:%M%p",
 )  # fmt: skip
+_TIME_ONLY = "%I:%M%p"
+_YEAR_ZERO = -62_167_219_200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ def _moment(text: str) -> float | None:
             found = datetime.strptime(text, layout)  # noqa: DTZ007 - the zone is given below
         except ValueError:
             continue
+        if layout == _TIME_ONLY:
+            return _YEAR_ZERO + (found - datetime(1900, 1, 1)).total_seconds()  # noqa: DTZ001
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     return None
 
@@ -163,6 +167,9 @@ def _name(raw: str) -> Word:
         return Word("COMPARATOR", "in")
     if name.endswith("."):
         raise LangError(f"Hanging accessor on token '{name}'")
+    for field in name.split(".")[1:]:
+        if field[:1] != field[:1].upper():
+            raise LangError(f"Unable to access unexported field '{field}' in token '{name}'")
     return Word("VARIABLE", name, accessor="." in name)
 
 

@@ -33,9 +33,4 @@ def eval_when(text: str) -> bool:
 def _as_text(word: Word) -> Word:
     if word.kind != "VARIABLE":
         return word
-    if not word.accessor:
-        return replace(word, kind="STRING")
-    for field in word.value.split(".")[1:]:
-        if field[:1] != field[:1].upper():
-            raise LangError(f"Unable to access unexported field '{field}' in token '{word.value}'")
-    return word
+    return word if word.accessor else replace(word, kind="STRING")

@@ -126,6 +126,7 @@ NUMBERS = st.integers(-5, 5) | st.floats(-5, 5)
     st.sampled_from(list(COMPARE)),
     st.booleans(),
 )
+@settings(deadline=None)
 def test_numbers_compare_with_any_of_the_values(
     datum: float, values: list[float], comparator: str, as_text: bool
 ) -> None:
@@ -160,6 +161,7 @@ def test_what_is_no_number_counts_as_one(name: str) -> None:
     st.text("ab", max_size=4),
     st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=3),
 )
+@settings(deadline=None)
 def test_texts_are_searched_for_any_of_the_values(datum: str, values: list[str]) -> None:
     found = {"path": "s", "type": "string", "value": values}
     assert ask({"data": [found]}, data={"s": datum}).lets_pass == any(v in datum for v in values)
@@ -177,7 +179,7 @@ ZONES = st.sampled_from(
 
 
 @given(MOMENTS, TIMES, TIMES, ZONES)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_times_of_day_are_half_open_and_wrap_over_midnight(
     at: datetime, start: Any, stop: Any, zone: str
 ) -> None:
@@ -188,6 +190,7 @@ def test_times_of_day_are_half_open_and_wrap_over_midnight(
 
 
 @given(MOMENTS, TIMES, st.integers(1, 86_399), ZONES)
+@settings(deadline=None)
 def test_an_interval_and_its_rest_share_the_day(
     at: datetime, start: Any, length: int, zone: str
 ) -> None:

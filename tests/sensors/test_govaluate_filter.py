@@ -21,6 +21,8 @@ HOLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "or needs only what it needs": ("a == 1 || nobody", {"a": 1.0}),
     "text and number make text": ("'v' + 2 == 'v2'", {}),
     "a date literal is a number": ("'2014-01-02' > 1388534400", {}),
+    "bits of what is no number": ("(1 ^ (1 / 0)) < 0 && (1 << 64) == 0 && (-3 >> 60) == 15", {}),
+    "a time of day is in the year zero": ("'1:30PM' == -62167170600", {}),
     "bits": ("(6 & 3) == 2 && (1 << 3) == 8", {}),
 }
 
@@ -42,7 +44,12 @@ FAILS: dict[str, tuple[str, dict[str, Any], str]] = {
     "open bracket": ("[a == 1", {}, "Unclosed parameter bracket"),
     "two values in a row": ("a b", {}, "Cannot transition token types"),
     "not of a number": ("!a", {"a": 1.0}, "it is not a bool"),
-    "member of a map": ("o.p == 1", {"o": {"p": 1.0}}, "is not a struct"),
+    "member of a map": (
+        "true || o.p == 1",
+        {"o": {"p": 1.0}},
+        "Unable to access unexported field 'p' in token 'o.p'",
+    ),
+    "member of a map, as Go exports it": ("o.P == 1", {"o": {"P": 1.0}}, "is not a struct"),
 }
 
 
