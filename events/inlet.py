@@ -2,8 +2,10 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -12,6 +14,7 @@ import structlog
 from bireme.kit.backoff import Backoff
 from bireme.kit.errors import BiremeError, UserError
 from bireme.kit.ids import Ids, digest
+from bireme.storage.ports import Transaction
 from events import fields
 from events.model import Event
 from events.ports import BadSourceConfig, Bus, EventSource, NewEvent, Surroundings
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_NONE: Mapping[str, bytes | None] = MappingProxyType({})
 _BACKOFF = Backoff(base_s=1, factor=2, cap_s=60)
 
 State = Literal["starting", "listening", "waiting to restart", "refused"]
@@ -85,7 +89,7 @@ class Inlet:
         """Build the source and keep it running. A config that cannot work is refused once and for all."""
         try:
             source = self._build()
-        except UserError as error:
+        except Exception as error:  # noqa: BLE001 (a plugin that cannot be loaded is refused like a config that cannot work)
             self.status.state, self.status.error = "refused", str(error)
             self._log.error("event_source_refused", error=str(error))
             self.settled.set()
@@ -131,14 +135,18 @@ class Inlet:
         self.status.state, self.status.error = "waiting to restart", error
         self.settled.set()
 
-    async def _publish(self, given: Sequence[NewEvent]) -> Sequence[Event]:
+    async def _publish(
+        self, given: Sequence[NewEvent], facts: Mapping[str, bytes | None] = _NONE
+    ) -> Sequence[Event]:
         """Filter, complete and publish. What the filter turns away is counted, and is no failure."""
         now = self._around.clock.now()
         events = [self._complete(event, now) for event in given if self._is_wanted(event)]
         if not events:
+            await self._around.state.note(self._around.place, facts)
             return ()
+        also = partial(self._note, facts=facts) if facts else None
         try:
-            accepted = await self._bus.publish(events)
+            accepted = await self._bus.publish(events, also)
         except BiremeError:
             self.status.failed += len(events)
             raise
@@ -147,6 +155,9 @@ class Inlet:
         self.status.duplicates += len(events) - new
         self.status.last_event_at = now
         return accepted
+
+    def _note(self, tx: Transaction, facts: Mapping[str, bytes | None]) -> None:
+        self._around.state.note_inside(tx, self._around.place, facts)
 
     def _complete(self, event: NewEvent, now: datetime) -> Event:
         place = self._around.place

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError, UserError
 from bireme.kit.ids import Ids
+from bireme.storage.ports import Transaction
 from events.model import Event
 
 
@@ -19,7 +20,16 @@ class BadSourceConfig(EventsError, UserError):
     """The EventSource's configuration cannot work; the message names the field."""
 
 
-Publish = Callable[[Sequence["NewEvent"]], Awaitable[Sequence[Event]]]
+Also = Callable[[Transaction], None]
+"""More rows for the commit of a publication."""
+
+
+class Publish(Protocol):
+    """How a source hands over events. Durable on return; `facts` are then noted too, in the very same commit."""
+
+    def __call__(
+        self, events: Sequence["NewEvent"], /, facts: Mapping[str, bytes | None] = ...
+    ) -> Awaitable[Sequence[Event]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,9 @@ class SourceState(Protocol):
     async def save(self, place: Place, state: bytes) -> None: ...
     async def facts(self, place: Place) -> dict[str, bytes]: ...
     async def note(self, place: Place, facts: Mapping[str, bytes | None]) -> None: ...
+    def note_inside(
+        self, tx: Transaction, place: Place, facts: Mapping[str, bytes | None]
+    ) -> None: ...
 
 
 class HttpServers(Protocol):
@@ -108,8 +121,11 @@ class EventSource(Protocol):
 class Bus(Protocol):
     """The log. Events have one order (`seq`) and stay until retention removes them."""
 
-    async def publish(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Durable on return. The events as accepted, with `seq`; a repeated `dedup` gives the first event again."""
+    async def publish(self, events: Sequence[Event], also: Also | None = None) -> Sequence[Event]:
+        """Durable on return, together with what `also` wrote, or neither.
+
+        The events as accepted, with `seq`; a repeated `dedup` gives the first event again.
+        """
         ...
 
     def read(self, consumer: str, after: int) -> AsyncIterator[Sequence[Event]]:

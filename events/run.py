@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import structlog
 
 from bireme.kit.clock import Clock
-from bireme.kit.errors import InvalidManifest, Problem
+from bireme.kit.errors import Conflict, InvalidManifest, NotFound, Problem
 from bireme.kit.ids import Ids
 from bireme.kit.supervise import TaskScope
 from events.inlet import Inlet, SourceStatus
 from events.ports import Bus, HttpServers, Place, Secrets, SourceState, Surroundings
+from events.registry import sources
+from events.rewind import REWIND, Rewind
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,22 @@ class EventBank:
     async def remove(self, namespace: str, name: str) -> None:
         """Stop the events of that EventSource. What they published stays."""
         await self._stop([place for place, _ in self._of(namespace, name)])
+
+    async def rewind(self, namespace: str, name: str, subject: str, to: Rewind) -> None:
+        """Have a source that keeps its place read again from there; what it reads again are new events.
+
+        Raises NotFound, or Conflict for a kind that cannot be rewound.
+        """
+        found = [one for one, _ in self._of(namespace, name) if one.subject == subject]
+        if not found:
+            raise NotFound(f"no event '{subject}' of event source {namespace}/{name} is configured")
+        place = found[0]
+        if not getattr(sources[place.kind], "can_rewind", False):
+            raise Conflict(f"event '{subject}' is of kind {place.kind}, which keeps no place")
+        config = self._inlets[place].config
+        await self._stop([place])
+        await self._state.note(place, {REWIND: to.encode()})
+        self._start(Configured(place, config))
 
     async def settled(self) -> None:
         """Returns once every event that is configured now listens, or has said why it does not."""

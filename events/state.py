@@ -38,18 +38,17 @@ class StoredState:
         return {name: bytes(fact) for name, fact in rows}
 
     async def note(self, place: Place, facts: Mapping[str, bytes | None]) -> None:
+        if facts:
+            await self._database.write(lambda tx: self.note_inside(tx, place, facts))
+
+    def note_inside(self, tx: Transaction, place: Place, facts: Mapping[str, bytes | None]) -> None:
         source = _name(place)
         kept = [(source, name, fact) for name, fact in facts.items() if fact is not None]
-        forgotten = [(source, name) for name, fact in facts.items() if fact is None]
-
-        def write(tx: Transaction) -> None:
-            if kept:
-                tx.executemany(_NOTE, kept)
-            for row in forgotten:
-                tx.execute(_FORGET, row)
-
-        if facts:
-            await self._database.write(write)
+        if kept:
+            tx.executemany(_NOTE, kept)
+        for name, fact in facts.items():
+            if fact is None:
+                tx.execute(_FORGET, (source, name))
 
 
 def _name(place: Place) -> str:

@@ -7,13 +7,14 @@ import msgspec
 
 from bireme.kit.clock import Clock
 from events.model import Event
+from events.ports import Also
 from events.registry import buses
 from events.store import dedup_key
 
 
 @buses.register("memory")
 class MemoryBus:
-    """Keeps what it is given, in order; remembers every delivery id for ever."""
+    """Keeps what it is given, in order; remembers every delivery id for ever. It has no rows for `also` to write."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -21,7 +22,7 @@ class MemoryBus:
         self._first: dict[str, Event] = {}
         self._arrival = asyncio.Event()
 
-    async def publish(self, events: Sequence[Event]) -> Sequence[Event]:
+    async def publish(self, events: Sequence[Event], also: Also | None = None) -> Sequence[Event]:
         accepted = [self._accept(event) for event in events]
         arrival, self._arrival = self._arrival, asyncio.Event()
         arrival.set()

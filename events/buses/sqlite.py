@@ -12,6 +12,7 @@ from bireme.kit.errors import ServiceError
 from bireme.storage.ports import Database, Transaction
 from events import store
 from events.model import Event
+from events.ports import Also
 from events.registry import buses
 
 Pipeline = Callable[[Transaction, Sequence[Event]], None]
@@ -29,14 +30,19 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
 class _Publication:
     """One call of `publish`, on its way through the writer thread."""
 
-    __slots__ = ("accepted", "at", "events", "future")
+    __slots__ = ("accepted", "also", "at", "events", "future")
 
     def __init__(
-        self, events: Sequence[Event], at: datetime, future: "asyncio.Future[Sequence[Event]]"
+        self,
+        events: Sequence[Event],
+        at: datetime,
+        future: "asyncio.Future[Sequence[Event]]",
+        also: Also | None,
     ) -> None:
         self.events = events
         self.at = at
         self.future = future
+        self.also = also
         self.accepted: Sequence[Event] = ()
 
 
@@ -69,9 +75,9 @@ class SqliteBus:
         self.published = 0
         self.duplicates = 0
 
-    async def publish(self, events: Sequence[Event]) -> Sequence[Event]:
+    async def publish(self, events: Sequence[Event], also: Also | None = None) -> Sequence[Event]:
         future: asyncio.Future[Sequence[Event]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Publication(events, self._clock.now(), future))
+        self._waiting.append(_Publication(events, self._clock.now(), future, also))
         if not self._flush_is_queued:
             self._flush_is_queued = True
             self._flush()
@@ -110,6 +116,8 @@ class SqliteBus:
             end = start + len(publication.events)
             publication.accepted = accepted[start:end]
             start = end
+            if publication.also is not None:
+                publication.also(tx)
         if new and self._pipeline is not None:
             self._pipeline(tx, new)
         tx.on_commit(lambda: self._announce(len(new), len(events)))

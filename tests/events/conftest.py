@@ -55,6 +55,9 @@ class KeptState:
     async def facts(self, place: Place) -> dict[str, bytes]:
         return dict(self.noted.get(place, {}))
 
+    def note_inside(self, tx: Any, place: Place, facts: Mapping[str, bytes | None]) -> None:
+        raise AssertionError("a memory without a database has no transaction")
+
     async def note(self, place: Place, facts: Mapping[str, bytes | None]) -> None:
         known = self.noted.setdefault(place, {})
         for name, fact in facts.items():

@@ -51,7 +51,7 @@ class World:
         if ends:
             raise Crash
 
-    async def publish(self, events: Any) -> Any:
+    async def publish(self, events: Any, also: Any = None) -> Any:
         ends = self._step()
         for event in events:
             self.events.setdefault(event.dedup, event)

@@ -122,7 +122,7 @@ async def test_a_message_waits_in_the_queue_while_the_log_cannot_be_written(
 ) -> None:
     publish, refused = bench.bus.publish, asyncio.Event()
 
-    async def away(events: Any) -> Any:
+    async def away(events: Any, also: Any = None) -> Any:
         refused.set()
         raise StorageUnavailable("the disk is full")
 

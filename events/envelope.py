@@ -1,0 +1,64 @@
+"""An event on an outside bus: CloudEvents 1.0 in binary form, its attributes as headers, its data untouched.
+
+Others who read the topic or stream see ordinary CloudEvents (`ce_id`, `ce_source`, …; values percent-encoded as the
+protocol bindings say). What CloudEvents has no word for are extension attributes that begin with `ce_bireme`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from urllib.parse import quote, unquote
+
+import orjson
+
+from bireme.kit.errors import BiremeError
+from events.model import Event
+
+CONTENT_TYPE = "content-type"
+_SAFE = "!#$&'()*+,-./:;<=>?@[]^_`{|}~ "
+
+
+class BadEnvelope(BiremeError):
+    """Something on the bus is no event of ours; the message names what is missing."""
+
+
+def headers(event: Event) -> dict[str, str]:
+    """Everything of the event but its data, as printable ASCII."""
+    assert event.received_at is not None
+    words = {
+        "ce_specversion": "1.0",
+        "ce_id": event.id,
+        "ce_source": event.source,
+        "ce_type": event.type,
+        "ce_subject": event.subject,
+        "ce_time": event.time.isoformat(),
+        "ce_biremenamespace": event.namespace,
+        "ce_biremereceived": event.received_at.isoformat(),
+        CONTENT_TYPE: event.content_type,
+    }
+    if event.dedup:
+        words["ce_biremededup"] = event.dedup
+    if event.attributes:
+        words["ce_biremeattributes"] = orjson.dumps(event.attributes).decode()
+    return {name: quote(text, safe=_SAFE) for name, text in words.items()}
+
+
+def event_of(found: Mapping[str, str], data: bytes, seq: int) -> Event:
+    """The event again, at its place on the bus. Raises BadEnvelope."""
+    words = {name.lower(): unquote(text) for name, text in found.items()}
+    try:
+        return Event(
+            id=words["ce_id"],
+            namespace=words["ce_biremenamespace"],
+            source=words["ce_source"],
+            subject=words["ce_subject"],
+            type=words["ce_type"],
+            time=datetime.fromisoformat(words["ce_time"]),
+            received_at=datetime.fromisoformat(words["ce_biremereceived"]),
+            content_type=words[CONTENT_TYPE],
+            attributes=orjson.loads(words.get("ce_biremeattributes", "{}")),
+            dedup=words.get("ce_biremededup", ""),
+            data=data,
+            seq=seq,
+        )
+    except (KeyError, ValueError) as error:
+        raise BadEnvelope(f"place {seq} holds no event of ours: {error!r}") from error

@@ -1,0 +1,49 @@
+"""TLS towards a server, from the secrets a manifest names. For sources and buses that are clients of something."""
+
+import ssl
+import tempfile
+from pathlib import Path
+
+from events import fields
+from events.ports import BadSourceConfig, Secrets
+
+
+class Tls(fields.Fields, frozen=True, kw_only=True):
+    """Argo's TLSConfig: whom to trust and who we are. Without anything but `enabled`, the system's authorities."""
+
+    ca_cert_secret: fields.SecretRef | None = None
+    client_cert_secret: fields.SecretRef | None = None
+    client_key_secret: fields.SecretRef | None = None
+    insecure_skip_verify: bool = False
+    enabled: bool = False
+
+
+def context(tls: Tls | None, secrets: Secrets, namespace: str) -> ssl.SSLContext | None:
+    """What a client needs, None without TLS. Raises BadSourceConfig, NotFound."""
+    if tls is None:
+        return None
+    if (tls.client_cert_secret is None) != (tls.client_key_secret is None):
+        raise BadSourceConfig("tls: clientCertSecret and clientKeySecret go together")
+    made = ssl.create_default_context()
+    if tls.insecure_skip_verify:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    try:
+        if ca := tls.ca_cert_secret:
+            made.load_verify_locations(cadata=secrets.secret(namespace, ca.name, ca.key).decode())
+        if tls.client_cert_secret and tls.client_key_secret:
+            pair = (tls.client_cert_secret, tls.client_key_secret)
+            parts = [secrets.secret(namespace, ref.name, ref.key) for ref in pair]
+            _load_pair(made, b"\n".join(parts))
+    except (ssl.SSLError, ValueError) as error:
+        raise BadSourceConfig(f"tls: the certificates cannot be used: {error}") from error
+    return made
+
+
+def _load_pair(made: ssl.SSLContext, pem: bytes) -> None:
+    """The library reads keys from files only: a file of our own, readable by nobody else, gone at once."""
+    with tempfile.TemporaryDirectory(prefix="bireme-tls-") as folder:
+        path = Path(folder, "pair.pem")
+        path.touch(mode=0o600)
+        path.write_bytes(pem)
+        made.load_cert_chain(path)
