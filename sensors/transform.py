@@ -20,7 +20,7 @@ from sensors.view import View
 
 Seen = Callable[[View], View]
 
-_PLAIN = 1e5  # in absolute value up to here Python and Go write numbers alike, and so down to its inverse
+_LEAST, _MOST = 1e-4, 2.0**53  # between them, in absolute value, Python and Go write numbers alike
 _ESCAPES = tuple((char, f"\\u{ord(char):04x}") for char in "<>&\u2028\u2029")
 _NO_OUTPUT = "no output available from the jq command execution"
 _NO_OBJECT = "jq transformation output must be a JSON object"
@@ -78,11 +78,10 @@ def _as_go(answer: bytes) -> bytes:
 
     def number(text: str) -> float:
         found = float(text)
-        if found.is_integer() and abs(found) < _PLAIN:
-            return int(found) if found else found
-        if not 1 / _PLAIN < abs(found) < _PLAIN:
+        if not _LEAST <= abs(found) < _MOST and (found or text.startswith("-")):
             odd.append(found)
-        return found
+            return found
+        return int(found) if found.is_integer() else found
 
     value = json.loads(answer, parse_int=number, parse_float=number)
     if odd:

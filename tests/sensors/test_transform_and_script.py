@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bireme.lang import gojson
 from bireme.lang.script import Program, ScriptError
 from bireme.sandbox.limits import Limits
 from bireme.sandbox.process import SandboxUnavailable
@@ -188,6 +191,25 @@ class Counted:
     def check(self, program: Program) -> None: ...
 
 
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(
+    [0.0, -0.0, 1e-4, 9.9e-5, 1e-6, 1e-7, 2.0**53, 2.0**53 - 1, 1e15, 1e16, 1e21, 1e20, 1715013394123]
+)  # fmt: skip
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(max_size=3), DOCUMENTS, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_what_a_transform_makes_is_written_as_go_writes_it(document: Any) -> None:
+    answer = json.dumps(document, ensure_ascii=False).encode(errors="replace")
+    view = View(event("{}"), Answering(answer))
+    made = compile.transform({"transform": {"jq": "."}})(view).event.data.decode()
+    assert made == gojson.dumps(json.loads(answer, parse_int=float))
+
+
 def test_sensors_with_the_same_program_cost_one_run_an_event() -> None:
     counted = Counted()
     view = View(event("{}"), counted)
@@ -198,6 +220,17 @@ def test_sensors_with_the_same_program_cost_one_run_an_event() -> None:
             view.run(bad)
     assert view.changed(good, bytes.upper) is view.changed(good, bytes.upper)
     assert counted.asked == 2
+
+
+class Answering(Counted):
+    """Scripts that give one answer."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def run(self, program: Program, data: bytes) -> bytes:
+        return self.answer
 
 
 class OutOfOrder(Counted):
