@@ -134,6 +134,15 @@ class HttpSource:
         return text(200, "success")
 
 
+def signing_secret(surroundings: Surroundings, ref: fields.SecretRef) -> bytes:
+    """The key that deliveries are signed with. Raises Refused 500 when it cannot be read."""
+    try:
+        return fields.secret(surroundings.secrets, surroundings.place, ref)
+    except BiremeError as error:
+        log.warning("webhook_secret_unreadable", error=str(error))
+        raise Refused(500, "Error loading webhook secret", close=True) from error
+
+
 def port(webhook: fields.Webhook) -> int:
     """The port as a number. Raises BadSourceConfig for an endpoint or a port that cannot work."""
     if not webhook.endpoint:

@@ -8,28 +8,34 @@
           events: ["push", "pull_request"]
           webhookSecret: {name: github, key: secret}
 
-Payload: `{"headers": {…}, "body": {…, "X-GitHub-Event": …, "X-GitHub-Delivery": …}, "metadata": {…}}`. Hooks are not
-registered with GitHub by this release: add the hook by hand.
+Payload: `{"headers": {…}, "body": {…, "X-GitHub-Event": …, "X-GitHub-Delivery": …}, "metadata": {…}}`. With
+`webhook.url` and credentials (`apiToken` or `githubApp`) the hooks are registered, looked after every minute, and with
+`deleteHookOnFinish` taken away at the end; without, add the hook by hand.
 """
 
+import asyncio
 import hashlib
 import hmac
+from collections.abc import Awaitable
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import msgspec
 import orjson
 import structlog
 from aiohttp import web
 
-from bireme.kit.errors import BiremeError
-from events import fields, webhooks
+from bireme.kit.supervise import run_together
+from events import fields, hooks, rest, webhooks
+from events.github_app import InstallationToken
 from events.http import Refused
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
 
 log = structlog.get_logger(__name__)
 
+_API = "https://api.github.com"
+_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 # The stronger signature decides when both are sent.
 _SIGNATURES = (
     ("X-Hub-Signature-256", "sha256=", hashlib.sha256),
@@ -77,22 +83,32 @@ class GithubSource:
         filter: fields.Filter | None = None
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
-        if config.webhook is None:
-            raise BadSourceConfig("webhook is missing: say on which endpoint and port to listen")
         self._config = config
         self._around = surroundings
         self._http = webhooks.HttpSource(config.webhook, surroundings, self._accept)
-        self._advise(config, config.webhook)
+        self._manages = _manages(config)
+        if self._manages:
+            _check(config)
+        if config.webhook_secret is None:
+            name = surroundings.place.subject
+            log.warning("github_deliveries_not_verified", subject=name, advice="set webhookSecret")
 
     async def run(self, publish: Publish) -> None:
-        await self._http.run(publish)
-
-    def _advise(self, config: Config, webhook: fields.Webhook) -> None:
-        name = self._around.place.subject
-        if webhook.url and (config.api_token or config.github_app):
-            log.warning("github_hook_not_registered", subject=name, advice="add the hook by hand")
-        if config.webhook_secret is None:
-            log.warning("github_deliveries_not_verified", subject=name, advice="set webhookSecret")
+        if not self._manages:
+            await self._http.run(publish)
+            return
+        async with rest.session() as session:
+            api = rest.Api(session, self._config.github_base_url or _API, _HEADERS)
+            tasks: dict[str, Awaitable[None]] = {
+                "http": self._http.run(publish),
+                "hooks": hooks.keep(
+                    GithubHooks(self._config, self._around, api),
+                    self._around.clock,
+                    subject=self._around.place.subject,
+                    remove_at_end=self._config.delete_hook_on_finish,
+                ),
+            }
+            await run_together(tasks, stop=asyncio.Event())
 
     def _accept(self, request: web.BaseRequest, body: bytes) -> NewEvent:
         self._verify(request, body)
@@ -110,13 +126,140 @@ class GithubSource:
         ref = self._config.webhook_secret
         if ref is None:
             return
-        try:
-            key = fields.secret(self._around.secrets, self._around.place, ref)
-        except BiremeError as error:
-            log.warning("webhook_secret_unreadable", error=str(error))
-            raise Refused(500, "Error loading webhook secret", close=True) from error
+        key = webhooks.signing_secret(self._around, ref)
         if not key or not _is_signed(request, key, body):
             raise Refused(400, "request signature is missing or wrong", close=True)
+
+
+class GithubHooks:
+    """The hooks of every repository and organization named. Paths are those of GitHub's REST API."""
+
+    def __init__(
+        self, config: GithubSource.Config, surroundings: Surroundings, api: rest.Api
+    ) -> None:
+        assert config.webhook is not None
+        self._config = config
+        self._around = surroundings
+        self._api = api
+        self._url = hooks.address(config.webhook)
+        self._paths = _paths(config)
+        self._ours: dict[str, set[int]] = {}
+        self._app = self._installation()
+
+    async def ensure(self) -> None:
+        bearer = await self._bearer()
+        failures = []
+        for path in self._paths:
+            try:
+                await self._ensure(path, bearer)
+            except rest.ApiError as error:  # one repository's fault must not stop the others
+                failures.append(str(error))
+        if failures:
+            raise rest.ApiError("; ".join(failures))
+
+    async def _ensure(self, path: str, bearer: rest.Api) -> None:
+        wanted = self._wanted()
+        found = [
+            hook
+            async for hook in bearer.numbered_pages(path)
+            if hook.get("config", {}).get("url") == self._url
+        ]
+        if not found:
+            made = await bearer.call("POST", path, body=wanted)
+            log.info("github_hook_registered", path=path, hook=made["id"])
+            self._ours[path] = {made["id"]}
+            return
+        # A hook's secret cannot be read: it is written once by every process.
+        is_first = path not in self._ours
+        for hook in found:
+            if is_first or not _is_right(hook, wanted):
+                await bearer.call("PATCH", f"{path}/{hook['id']}", body=wanted)
+        self._ours[path] = {hook["id"] for hook in found}
+
+    async def remove(self) -> None:
+        bearer = await self._bearer()
+        for path, ids in self._ours.items():
+            for hook in ids:
+                await bearer.call("DELETE", f"{path}/{hook}")
+                log.info("github_hook_removed", path=path, hook=hook)
+
+    def _wanted(self) -> dict[str, Any]:
+        config = self._config
+        where = {
+            "url": self._url,
+            "content_type": config.content_type,
+            "insecure_ssl": "1" if config.insecure else "0",
+        }
+        if config.webhook_secret is not None:
+            where["secret"] = self._secret(config.webhook_secret).decode()
+        return {
+            "name": "web",
+            "active": config.active,
+            "events": list(config.events),
+            "config": where,
+        }
+
+    def _installation(self) -> InstallationToken | None:
+        app = self._config.github_app
+        if app is None:
+            return None
+        return InstallationToken(
+            self._api, str(app.app_id), str(app.installation_id), self._around.clock
+        )
+
+    async def _bearer(self) -> rest.Api:
+        """The API with the credentials as they are now."""
+        app, token = self._config.github_app, self._config.api_token
+        if self._app is not None and app is not None and app.private_key is not None:
+            value = await self._app.get(self._secret(app.private_key))
+        else:
+            assert token is not None  # checked: one of the two is there
+            value = self._secret(token).decode()
+        return self._api.with_headers({"Authorization": f"Bearer {value.strip()}"})
+
+    def _secret(self, ref: fields.SecretRef) -> bytes:
+        return fields.secret(self._around.secrets, self._around.place, ref)
+
+
+def _manages(config: GithubSource.Config) -> bool:
+    has_key = config.github_app is not None and config.github_app.private_key is not None
+    return bool(config.webhook and config.webhook.url) and bool(config.api_token or has_key)
+
+
+def _check(config: GithubSource.Config) -> None:
+    if not config.events:
+        raise BadSourceConfig('events is missing: write the events to register, or ["*"]')
+    if config.content_type not in ("json", "form"):
+        raise BadSourceConfig(f"contentType is json or form, found {config.content_type!r}")
+    if bool(config.github_base_url) != bool(config.github_upload_url):
+        raise BadSourceConfig("githubBaseURL and githubUploadURL go together; one is missing")
+    app = config.github_app
+    if app is not None and not (app.private_key and app.app_id and app.installation_id):
+        raise BadSourceConfig("githubApp needs privateKey, appID and installationID")
+    if not config.active:
+        log.warning("github_hooks_inactive", advice="set active: true")
+    if not _paths(config):
+        raise BadSourceConfig("repositories or organizations: name whose hooks to register")
+
+
+def _paths(config: GithubSource.Config) -> list[str]:
+    """Where the hooks are. Raises BadSourceConfig unless exactly one of repositories and organizations is given."""
+    pairs = [(one.owner, name) for one in config.repositories for name in one.names]
+    if config.owner and config.repository:
+        pairs.append((config.owner, config.repository))
+    if pairs and config.organizations:
+        raise BadSourceConfig("repositories and organizations: give one of them, not both")
+    paths = [f"/repos/{quote(owner, '')}/{quote(name, '')}/hooks" for owner, name in pairs]
+    return paths + [f"/orgs/{quote(name, '')}/hooks" for name in config.organizations]
+
+
+def _is_right(hook: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    where = {k: v for k, v in wanted["config"].items() if k != "secret"}
+    return (
+        set(hook.get("events", ())) == set(wanted["events"])
+        and hook.get("active") == wanted["active"]
+        and all(str(hook["config"].get(k)) == v for k, v in where.items())
+    )
 
 
 def _is_signed(request: web.BaseRequest, key: bytes, body: bytes) -> bool:

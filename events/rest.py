@@ -1,0 +1,128 @@
+"""A small client of somebody's JSON API, for sources that register themselves there. Answers are capped and timed."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+
+from bireme.kit.errors import ServiceError
+from events.ports import EventsError
+
+_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+_MOST_BYTES = 16 * 1024 * 1024
+_MOST_PAGES = 1000
+
+
+class ApiError(EventsError, ServiceError):
+    """The API did not do what was asked. `status` is its answer, 0 when there was none."""
+
+    retriable = True
+    blame = "service"
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Api:
+    """Calls below `base`. Redirects are not followed: credentials stay where they were meant for."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        verify: bool = True,
+    ) -> None:
+        self._session = session
+        self._base = base.rstrip("/")
+        self._headers = dict(headers or {})
+        self._verify = verify
+
+    def with_headers(self, headers: Mapping[str, str]) -> "Api":
+        """The same API with more headers on every call."""
+        more = {**self._headers, **headers}
+        return Api(self._session, self._base, more, verify=self._verify)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        form: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The answer's JSON, None for an empty one. Raises ApiError for every status from 300 on."""
+        answer, text = await self._send(method, path, body, form, query, headers)
+        if not text.strip():
+            return None
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise ApiError(
+                f"{method} {self._base}{path}: the answer is not JSON: {error}", answer.status
+            ) from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        form: Mapping[str, str] | None,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        place = f"{method} {self._base}{path}"
+        try:
+            async with self._session.request(
+                method,
+                self._base + path,
+                json=body,
+                data=form,
+                params=query,
+                headers={**self._headers, **(headers or {})},
+                allow_redirects=False,
+                timeout=_TIMEOUT,
+                ssl=self._verify,
+            ) as answer:
+                text = await answer.content.read(_MOST_BYTES)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(f"{place}: {str(error) or type(error).__name__}") from error
+        if answer.status >= 300:
+            raise ApiError(_refusal(place, answer.status, text), answer.status)
+        return answer, text
+
+    async def numbered_pages(self, path: str, size: int = 100) -> AsyncIterator[Any]:
+        """The entries of a list that is cut into pages by `page` and `per_page`."""
+        for number in range(1, _MOST_PAGES):
+            query = {"per_page": str(size), "page": str(number)}
+            entries = await self.call("GET", path, query=query) or []
+            for entry in entries:
+                yield entry
+            if len(entries) < size:
+                return
+
+
+def _refusal(place: str, status: int, text: bytes) -> str:
+    words = text[:300].decode("utf-8", "replace").strip()
+    advice = {
+        401: "the credentials are not accepted: ",
+        403: "the credentials are not allowed to do this: ",
+        404: "there is no such thing, or the credentials may not see it: ",
+    }.get(status, "")
+    return f"{place}: {advice}{status} {words}"
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections for one source's calls."""
+    async with aiohttp.ClientSession(
+        json_serialize=lambda value: orjson.dumps(value).decode(),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as opened:
+        yield opened
