@@ -1,6 +1,7 @@
 """Hooks that a source registers with the service that calls it: made at start, looked after, taken away at the end."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 import structlog
@@ -8,8 +9,10 @@ import structlog
 from bireme.kit.backoff import Backoff
 from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError
+from bireme.kit.supervise import run_together
 from events import fields
-from events.ports import BadSourceConfig
+from events.ports import BadSourceConfig, Surroundings
+from events.rest import ApiError
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +34,27 @@ class Hooks(Protocol):
         ...
 
 
+async def beside(
+    listening: Awaitable[None],
+    hooks: Hooks,
+    surroundings: Surroundings,
+    *,
+    remove_at_end: bool,
+    interval_s: float = CHECK_S,
+) -> None:
+    """Listen, and look after the hooks, until cancelled."""
+    looking = keep(
+        hooks,
+        surroundings.clock,
+        subject=surroundings.place.subject,
+        remove_at_end=remove_at_end,
+        interval_s=interval_s,
+    )
+    await run_together({"http": listening, "hooks": looking}, stop=asyncio.Event())
+
+
 async def keep(
-    hooks: Hooks, clock: Clock, *, subject: str, remove_at_end: bool, interval_s: float = CHECK_S
+    hooks: Hooks, clock: Clock, *, subject: str, remove_at_end: bool, interval_s: float
 ) -> None:
     """Look after the hooks until cancelled. A service that is away never stops the source from listening."""
     attempt = 0
@@ -56,6 +78,18 @@ async def _say_farewell(hooks: Hooks, subject: str) -> None:
             await hooks.remove()
     except (BiremeError, TimeoutError) as error:
         log.warning("hook_not_removed", subject=subject, error=str(error) or "no answer in time")
+
+
+async def each(paths: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
+    """Do it for every path. One that fails does not stop the others; at the end ApiError has what failed."""
+    failures = []
+    for path in paths:
+        try:
+            await work(path)
+        except ApiError as error:
+            failures.append(str(error))
+    if failures:
+        raise ApiError("; ".join(failures))
 
 
 def address(webhook: fields.Webhook) -> str:

@@ -1,5 +1,7 @@
 """A small client of somebody's JSON API, for sources that register themselves there. Answers are capped and timed."""
 
+import base64
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,7 +29,8 @@ class ApiError(EventsError, ServiceError):
 
 
 class Api:
-    """Calls below `base`. Redirects are not followed: credentials stay where they were meant for."""
+    """Calls below `base`. Redirects are not followed: credentials stay where they were meant for. `guard` is what a
+    server puts in front of its JSON."""
 
     def __init__(
         self,
@@ -35,17 +38,19 @@ class Api:
         base: str,
         headers: Mapping[str, str] | None = None,
         *,
-        verify: bool = True,
+        verify: bool | ssl.SSLContext = True,
+        guard: bytes = b"",
     ) -> None:
         self._session = session
         self._base = base.rstrip("/")
         self._headers = dict(headers or {})
         self._verify = verify
+        self._guard = guard
 
     def with_headers(self, headers: Mapping[str, str]) -> "Api":
         """The same API with more headers on every call."""
         more = {**self._headers, **headers}
-        return Api(self._session, self._base, more, verify=self._verify)
+        return Api(self._session, self._base, more, verify=self._verify, guard=self._guard)
 
     async def call(
         self,
@@ -59,7 +64,8 @@ class Api:
     ) -> Any:
         """The answer's JSON, None for an empty one. Raises ApiError for every status from 300 on."""
         answer, text = await self._send(method, path, body, form, query, headers)
-        if not text.strip():
+        text = text.removeprefix(self._guard).strip()
+        if not text:
             return None
         try:
             return orjson.loads(text)
@@ -106,6 +112,11 @@ class Api:
                 yield entry
             if len(entries) < size:
                 return
+
+
+def basic(user: str, password: str) -> str:
+    """The value of a basic Authorization header."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _refusal(place: str, status: int, text: bytes) -> str:

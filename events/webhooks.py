@@ -3,8 +3,11 @@
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
+import orjson
 import structlog
 from aiohttp import web
 
@@ -132,6 +135,41 @@ class HttpSource:
     async def _reply(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         await self._publish([self._accept(request, body)])
         return text(200, "success")
+
+
+def payload(request: web.BaseRequest, body: bytes, metadata: dict[str, str] | None) -> bytes:
+    """`{"headers", "body", "metadata"}` with the body as it was sent. Raises Refused 400 when that is not JSON."""
+    parsed(body)
+    members: dict[str, Any] = {"headers": headers(request), "body": orjson.Fragment(body)}
+    if metadata:
+        members["metadata"] = metadata
+    return orjson.dumps(members)
+
+
+def parsed(body: bytes) -> Any:
+    """The body's JSON. Raises Refused 400."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"the body is not valid JSON: {error}") from error
+
+
+def is_same(given: str, expected: bytes) -> bool:
+    """Compared in constant time; an empty expectation is met by nothing."""
+    return bool(expected) and hmac.compare_digest(
+        given.encode("utf-8", "surrogateescape"), expected
+    )
+
+
+def check_moment(stamp: str, now: datetime, window_s: float, *, status: int) -> None:
+    """Whether the time that was signed, in seconds since 1970, is near: an old request must not be played again.
+
+    Raises Refused with the status.
+    """
+    if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        raise Refused(status, "the signed timestamp is missing or no number of seconds", close=True)
+    if abs(now.timestamp() - int(stamp)) > window_s:
+        raise Refused(status, "the signed timestamp is too far from now", close=True)
 
 
 def signing_secret(surroundings: Surroundings, ref: fields.SecretRef) -> bytes:

@@ -9,6 +9,7 @@ import msgspec
 from bireme.kit.errors import UserError
 from bireme.manifests import validate_triggers
 from bireme.manifests.events import (
+    SOURCE_KINDS,
     ConditionsReset,
     ContextFilter,
     DataFilter,
@@ -262,7 +263,8 @@ def check_event_source(spec: EventSourceSpec) -> None:
             if name in seen:
                 raise InvalidAt(f'more than one "{name}" found in the spec', f"spec.{kind}.{name}")
             seen.add(name)
-    kinds = [kind for kind, events in spec.sources.items() if events]
+    # Of kinds that are ours upstream knows nothing: each goes with all the others.
+    kinds = [kind for kind, events in spec.sources.items() if events and kind in SOURCE_KINDS]
     shared = sum(kind in _ALL_REPLICAS for kind in kinds)
     if 0 < shared < len(kinds):
         raise InvalidAt(

@@ -13,10 +13,8 @@ Payload: `{"headers": {…}, "body": {…, "X-GitHub-Event": …, "X-GitHub-Deli
 `deleteHookOnFinish` taken away at the end; without, add the hook by hand.
 """
 
-import asyncio
 import hashlib
 import hmac
-from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import parse_qs, quote
 
@@ -25,7 +23,6 @@ import orjson
 import structlog
 from aiohttp import web
 
-from bireme.kit.supervise import run_together
 from events import fields, hooks, rest, webhooks
 from events.github_app import InstallationToken
 from events.http import Refused
@@ -99,16 +96,12 @@ class GithubSource:
             return
         async with rest.session() as session:
             api = rest.Api(session, self._config.github_base_url or _API, _HEADERS)
-            tasks: dict[str, Awaitable[None]] = {
-                "http": self._http.run(publish),
-                "hooks": hooks.keep(
-                    GithubHooks(self._config, self._around, api),
-                    self._around.clock,
-                    subject=self._around.place.subject,
-                    remove_at_end=self._config.delete_hook_on_finish,
-                ),
-            }
-            await run_together(tasks, stop=asyncio.Event())
+            await hooks.beside(
+                self._http.run(publish),
+                GithubHooks(self._config, self._around, api),
+                self._around,
+                remove_at_end=self._config.delete_hook_on_finish,
+            )
 
     def _accept(self, request: web.BaseRequest, body: bytes) -> NewEvent:
         self._verify(request, body)
@@ -148,14 +141,7 @@ class GithubHooks:
 
     async def ensure(self) -> None:
         bearer = await self._bearer()
-        failures = []
-        for path in self._paths:
-            try:
-                await self._ensure(path, bearer)
-            except rest.ApiError as error:  # one repository's fault must not stop the others
-                failures.append(str(error))
-        if failures:
-            raise rest.ApiError("; ".join(failures))
+        await hooks.each(self._paths, lambda path: self._ensure(path, bearer))
 
     async def _ensure(self, path: str, bearer: rest.Api) -> None:
         wanted = self._wanted()

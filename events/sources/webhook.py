@@ -52,10 +52,7 @@ def _body(request: web.BaseRequest, body: bytes) -> Any:
         raise Refused(400, f"unsupported method: {request.method}")
     if request.headers.get("Content-Type") == webhooks.FORM:
         return _form(body.decode("utf-8", "replace"))
-    try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body is not valid JSON: {error}") from error
+    webhooks.parsed(body)
     return orjson.Fragment(body)
 
 

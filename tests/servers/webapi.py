@@ -149,3 +149,109 @@ class Github(HookList):
         self.statements.append(json.loads(base64.urlsafe_b64decode(claims + "==")))
         answer = {"token": "github-token", "expires_at": "2099-01-01T00:00:00Z"}
         return web.json_response(answer, status=201)
+
+
+class Gitlab(HookList):
+    """GitLab's REST API for hooks of projects and groups; a token is never shown."""
+
+    def __init__(self, *known: str) -> None:
+        super().__init__(("PRIVATE-TOKEN", "gitlab-token"), *known)
+        self.tokens: list[str] = []
+
+    def made(self, hook: dict[str, Any]) -> dict[str, Any]:
+        self.tokens.append(hook.pop("token", ""))
+        return hook
+
+
+class Bitbucket(HookList):
+    """Bitbucket Cloud's REST API for hooks: pages with the address of the next, ids in braces."""
+
+    id_of = "uuid"
+
+    def __init__(self, authorization: str, *known: str) -> None:
+        super().__init__(("Authorization", authorization), *known)
+
+    def new_id(self) -> Any:
+        return f"{{{next(self.numbers):08d}}}"
+
+    def shown(self, hooks: list[Any], request: web.Request) -> Any:
+        page = int(request.query.get("page", 1))
+        answer = {"values": hooks[(page - 1) * 2 : page * 2]}
+        if len(hooks) > page * 2:
+            answer["next"] = f"{self.url}{request.path}?page={page + 1}"  # type: ignore[assignment]
+        return answer
+
+
+class BitbucketServer(HookList):
+    """Bitbucket Server's REST API: hooks, the repositories of a project, pull requests."""
+
+    def __init__(self, *known: str) -> None:
+        super().__init__(("Authorization", "Bearer server-token"), *known)
+        self.repositories: dict[str, list[str]] = {}
+        self.pulls: set[str] = set()
+
+    def shown(self, hooks: list[Any], request: web.Request) -> Any:
+        start = int(request.query.get("start", 0))
+        is_last = len(hooks) <= start + 2
+        more = {} if is_last else {"nextPageStart": start + 2}
+        return {"values": hooks[start : start + 2], "isLastPage": is_last, **more}
+
+    async def reply(self, request: web.Request) -> web.StreamResponse:
+        parts = request.path.split("/")
+        if parts[-1] == "repos":
+            slugs = [{"slug": slug} for slug in self.repositories[parts[-2]]]
+            return web.json_response(self.shown(slugs, request))
+        if parts[-1] == "pull-requests":
+            found = [{"id": 1}] if request.query["at"] in self.pulls else []
+            return web.json_response(self.shown(found, request))
+        return await super().reply(request)
+
+
+class Gerrit(WebApi):
+    """The REST API of Gerrit's webhooks plugin: one remote by its path, JSON behind a guard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.remotes: dict[str, Any] = {}
+
+    async def reply(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Authorization") != "Basic dXNlcjpwYXNz":
+            return web.Response(status=401, text="Unauthorized")
+        path = request.raw_path
+        if request.method == "PUT":
+            self.remotes[path] = await request.json()
+        elif path not in self.remotes:
+            return web.Response(status=404, text="Not found: remote")
+        elif request.method == "DELETE":
+            del self.remotes[path]
+            return web.Response(status=204)
+        return web.Response(text=")]}'\n" + json.dumps(self.remotes[path]))
+
+
+class Stripe(WebApi):
+    """Stripe's API for webhook endpoints: a secret is told once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.endpoints: list[Any] = []
+
+    async def reply(self, request: web.Request) -> web.StreamResponse:
+        assert request.headers["Authorization"] == "Bearer sk_test"
+        form = await request.post()
+        self.endpoints.append(dict(form))
+        made = {"id": f"we_{len(self.endpoints)}", "secret": "whsec_told_once"}
+        return web.json_response(made)
+
+
+class StorageGrid(WebApi):
+    """StorageGRID's API for the notification of a bucket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.configured: dict[str, str] = {}
+
+    async def reply(self, request: web.Request) -> web.StreamResponse:
+        assert request.headers["Authorization"] == "Bearer grid-token"
+        assert request.method == "PUT"
+        self.configured[request.path] = (await request.json())["notification"]
+        return web.json_response({"status": "success"})
