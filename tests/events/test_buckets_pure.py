@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.buckets import catalogue, datasets, objects
@@ -121,6 +121,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_no_text_breaks_the_reading(text: bytes) -> None:
     try:
@@ -157,6 +158,7 @@ def life(numbers: list[int], key: str = "in/7/a") -> list[Change]:
     return [change(key, n) if n % 2 else removed(key, n) for n in numbers]
 
 
+@settings(deadline=None)
 @given(LIVES)
 def test_the_newest_change_decides_in_whatever_order_and_however_often(numbers: list[int]) -> None:
     gathered = DataSet("in/7/", {})
@@ -166,6 +168,7 @@ def test_the_newest_change_decides_in_whatever_order_and_however_often(numbers: 
     assert dict(gathered.items) == {"in/7/a": newest}
 
 
+@settings(deadline=None)
 @given(LIVES)
 def test_every_change_is_told_under_one_id_however_often_it_comes(numbers: list[int]) -> None:
     known: dict[str, Known] = {}
@@ -183,6 +186,7 @@ def known_numbers(known: dict[str, Known], number: int) -> list[int]:
     return [number, *(int(one.change.sequencer, 16) for one in known.values())]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12))
 def test_a_listing_before_or_after_the_notification_is_the_same_event(
     steps: list[tuple[int, bool]],
