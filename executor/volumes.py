@@ -86,13 +86,13 @@ def _mounts(template: Json) -> Iterator[tuple[Json, str]]:
 
 
 def _source(task: Task, root: Path, volume: Json, field: str) -> Path:
-    name = str(volume["name"])
+    name = _plain(str(volume["name"]), field)
     if volume.get("claimTemplate"):
         return root / "steps" / task.run / OF_RUN / name
     if claim := volume.get("persistentVolumeClaim"):
         return root / "volumes" / task.namespace / _plain(claim["claimName"], field)
     if host := volume.get("hostPath"):
-        return Path(host["path"])
+        return _of_host(host, field)
     kind = next((k for k in volume if k != "name"), "emptyDir")
     if kind not in (*_SCRATCH, *_FILLED):
         raise BadVolume(f"{field}: volume '{name}' is a {kind}; known here: {', '.join(KNOWN)}")
@@ -114,8 +114,15 @@ def _below(source: Path, mount: Json, field: str) -> Path:
 
 def _plain(name: str, field: str) -> str:
     if not name or name.startswith(".") or "/" in name:
-        raise BadVolume(f"{field}: '{name}' cannot be the name of a claim")
+        raise BadVolume(f"{field}: '{name}' cannot be the name of a volume")
     return name
+
+
+def _of_host(host: Json, field: str) -> Path:
+    path = Path(host["path"])
+    if not path.exists() and not str(host.get("type") or "").endswith("OrCreate"):
+        raise BadVolume(f"{field}: hostPath '{path}' does not exist on this machine")
+    return path
 
 
 # --- before and after the step ----------------------------------------------------------------------------------

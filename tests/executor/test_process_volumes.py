@@ -166,7 +166,11 @@ REFUSED = {
     ),
     "claim name": (
         {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "../x"}}]},
-        "'../x' cannot be the name of a claim",
+        "'../x' cannot be the name of a volume",
+    ),
+    "host path": (
+        {"volumes": [{"name": "v", "hostPath": {"path": "/no/such/place"}}]},
+        "hostPath '/no/such/place' does not exist on this machine",
     ),
 }  # fmt: skip
 
@@ -208,3 +212,20 @@ async def test_env_from_brings_every_value(root: Path) -> None:
     await bench.run(task)
     assert await bench.log(task) == b"secret a config b\n"
     await backend.close()
+
+
+async def test_a_host_path_is_the_machines_own(bench: Bench, at: str, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    volumes = [{"name": "v", "hostPath": {"path": str(tmp_path / "shared")}}]
+    task = mounting("h", f"echo hi > {at}/f", "v", at, volumes=volumes)
+    assert (await bench.run(task)).state == "succeeded"
+    assert text(tmp_path / "shared/f") == "hi\n"
+    made = [{"name": "v", "hostPath": {"path": str(tmp_path / "new"), "type": "DirectoryOrCreate"}}]
+    await bench.run(mounting("n", f"touch {at}/f", "v", at, volumes=made))
+    assert exists(tmp_path / "new/f")
+
+
+async def test_a_volume_cannot_be_called_like_a_way_out(bench: Bench, at: str) -> None:
+    volumes = [{"name": "../../x", "emptyDir": {}}]
+    report = await bench.run(mounting("m", "true", "../../x", at, volumes=volumes))
+    assert "'../../x' cannot be the name of a volume" in report.message
