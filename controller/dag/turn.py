@@ -201,12 +201,12 @@ class Turn:
             self.rules.root_ended(self, node)
         elif is_hook(node):
             self.rules.ended["hook"](self, owner, node)
-        elif not self._failed_fast(node) and owner.phase not in FULFILLED:
+        elif not self._failed_fast(node.boundary) and owner.phase not in FULFILLED:
             self.rules.ended[owner.type](self, owner, node)
 
-    def _failed_fast(self, node: Node) -> bool:
+    def _failed_fast(self, around: str) -> bool:
         """Whether the steps or dag around gives up now, because a child went wrong and no other is running."""
-        index, boundary = self.run.index, self.run.nodes.get(node.boundary)
+        index, boundary = self.run.index, self.run.nodes.get(around)
         if not boundary or not index.bad.get(boundary.id) or boundary.phase in FULFILLED:
             return False
         if not self.run.definition(boundary).fail_fast or index.active_pods.get(boundary.id, 0):
@@ -229,6 +229,8 @@ class Turn:
     def block(self, reason: str, node: Node) -> None:
         """Remember who waits for a free place: in the workflow, or in the template around."""
         boundary = node.id if node.type == "DAG" else node.boundary
+        if reason == "fail fast" and self._failed_fast(boundary):
+            return
         key = {"workflow": "", "template": boundary}.get(reason)
         if key is not None:
             self.run.index.blocked.setdefault(key, {})[node.id] = None

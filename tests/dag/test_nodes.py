@@ -103,3 +103,16 @@ def test_a_step_that_is_left_over_when_the_run_ends_is_stopped() -> None:
 
 def test_the_tables_can_be_printed() -> None:
     assert "Running -> Error, Failed, Succeeded" in phase.table(phase.MOVES)
+
+
+def test_a_dag_that_fails_fast_gives_up_when_its_children_failed_during_a_pause() -> None:
+    retried = {**LEAF, "name": "retried", "retryStrategy": {"limit": 1}}
+    skipped = {"name": "b", "template": "leaf", "withItems": [1], "when": "1 == 2"}
+    hooked = {**skipped, "hooks": {"exit": {"template": "leaf"}}}
+    tasks = [{"name": "a", "template": "retried"}, hooked]
+    play = Play(spec({"name": "main", "dag": {"tasks": tasks}, "failFast": True}, retried))
+    play.ask("suspend")
+    play.ends("wf.b.onExit", "failed")
+    play.ends("wf.a(0)", "failed")
+    play.ask("resume")
+    assert (play.run.phase, play.out) == ("Failed", {})
