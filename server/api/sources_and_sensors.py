@@ -3,8 +3,10 @@
 from typing import Any
 
 import msgspec
+from aiohttp import web
 
-from server.api import applied
+from events import rewind
+from server.api import applied, replies
 from server.api.routes import Ask, Routes
 
 routes = Routes()
@@ -38,3 +40,13 @@ applied.declare(
 applied.declare(
     routes, "/api/v1/sensors/{namespace}", "sensors", "Sensor", "sensor", _with_problems
 )
+
+
+@routes.add("PUT", "/api/v1/event-sources/{namespace}/{name}/rewind", "rewind", "eventsources")
+async def rewind_source(ask: Ask) -> web.StreamResponse:
+    """`{"event": …, "to": "beginning" | "OFFSET" | "TIME"}`: the source reads again from there."""
+    body = await ask.body()
+    to = rewind.parse(str(body.get("to") or ""))
+    subject = str(body.get("event") or "")
+    await ask.deck.sources.rewind(ask.part("namespace"), ask.part("name"), subject, to)
+    return replies.reply({})

@@ -95,6 +95,30 @@ def tail(client: Client, form: str | None, source: str) -> None:
             click.echo(f"{event['seq']}  {at}  {place}  {_short(event.get('data'))}")
 
 
+@events.command("rewind")
+@click.argument("source", metavar="SOURCE/EVENT")
+@click.option(
+    "--to", required=True, help="`beginning`, an offset, or a time (2026-01-02T03:04:05Z)."
+)
+@options.engine
+def rewind(client: Client, source: str, to: str) -> None:
+    """Have a source read again from an earlier place. What it reads again are new events, and fire again.
+
+    \b
+    Examples:
+      bireme events rewind orders/message --to beginning
+      bireme events rewind orders/message --to 2026-01-02T03:04:05Z
+    """
+    name, separator, event = source.partition("/")
+    if not separator:
+        raise click.BadParameter(
+            f"expected SOURCE/EVENT, found '{source}'", param_hint="SOURCE/EVENT"
+        )
+    path = f"/api/v1/event-sources/{client.namespace}/{segment(name)}/rewind"
+    client.call("PUT", path, {"event": event, "to": to})
+    click.echo(f"{name}/{event} reads again from {to}")
+
+
 @events.command("sources")
 @options.engine
 @options.output

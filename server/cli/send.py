@@ -38,11 +38,16 @@ def _stream(asked: Mapping[str, Any]) -> Delivery:
     return payloads.deliver(_changed(payloads.message(), asked["changes"]))
 
 
+def _kafka(asked: Mapping[str, Any]) -> Delivery:
+    return _stream(asked)
+
+
 MAKERS: dict[str, Callable[[Mapping[str, Any]], Delivery]] = {
     "github": _github,
     "webhook": _webhook,
     "s3": _s3,
     "stream": _stream,
+    "kafka": _kafka,
 }
 
 
@@ -72,19 +77,23 @@ MAKERS: dict[str, Callable[[Mapping[str, Any]], Delivery]] = {
 def send(
     kind: str, url: str, data: str, server: str, token: str, namespace: str, **asked: Any
 ) -> None:
-    """Send a realistic event: github, webhook, s3 (an object notification), stream (a message).
+    """Send a realistic event: github, webhook, s3 (an object notification), stream and kafka (a message).
 
-    Without --to the running engine is asked where a source of that kind listens.
+    Without --to the running engine is asked where a source of that kind listens. For kafka it is BROKER/TOPIC.
 
     \b
     Examples:
       bireme send github --secret demo-secret-change-me --ref main
       bireme send stream --to http://127.0.0.1:12000/orders --set state=open --set total=500
       bireme send webhook --data '{"a": 1}'
+      bireme send kafka --to 127.0.0.1:9092/orders
     """
     made = MAKERS[kind](asked)
     if data:
         made = Delivery(_given(data), {k: v for k, v in made.headers.items() if "Hub" not in k})
+    if kind == "kafka":
+        click.echo(to_kafka(url or _topic(client.connect(server, token, namespace)), made.body))
+        return
     place = url or _find(client.connect(server, token, namespace), kind)
     status, answer = post(place, made)
     colour = "green" if status < 300 else "red"
@@ -126,6 +135,39 @@ def _find(engine: client.Client, kind: str) -> str:
                 host = urlsplit(engine.server).hostname
                 return f"http://{host}:{place['port']}{place.get('endpoint') or '/'}"
     raise Failed(f"no {wanted} source is applied; name a URL with --to")
+
+
+def _topic(engine: client.Client) -> str:
+    """BROKER/TOPIC of the first kafka source. Raises Failed with what to do when there is none."""
+    for item in engine.get(f"/api/v1/event-sources/{engine.namespace}")["items"]:
+        for config in (item["spec"].get("kafka") or {}).values():
+            return f"{config['url'].split(',')[0]}/{config['topic']}"
+    raise Failed("no kafka source is applied; name BROKER/TOPIC with --to")
+
+
+def to_kafka(place: str, body: bytes) -> str:
+    """Produce one message; says where it lies. Raises Failed when the broker does not take it."""
+    import asyncio
+
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.errors import KafkaError
+
+    broker, separator, topic = place.rpartition("/")
+    if not separator:
+        raise click.BadParameter(f"expected BROKER/TOPIC, found '{place}'", param_hint="--to")
+
+    async def produce() -> str:
+        producer = AIOKafkaProducer(bootstrap_servers=broker)
+        try:
+            await producer.start()
+            kept = await producer.send_and_wait(topic, body)
+        except KafkaError as error:
+            raise Failed(f"{place} did not take the message: {error}") from error
+        finally:
+            await producer.stop()
+        return f"{topic}, partition {kept.partition}, offset {kept.offset}"
+
+    return asyncio.run(produce())
 
 
 def post(url: str, delivery: Delivery) -> tuple[int, str]:
