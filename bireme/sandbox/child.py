@@ -18,7 +18,7 @@ Run = Callable[[str], bytes]
 
 
 class Engine(Protocol):
-    """One language. Both functions raise Failed and TooMuch."""
+    """One language. Compiling raises Failed; running raises Failed and TooMuch."""
 
     def compile(self, kind: str, text: str) -> Run: ...
 

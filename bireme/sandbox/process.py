@@ -97,10 +97,12 @@ class Child:
     def _end(self) -> Overrun | SandboxUnavailable:
         """Why the child went away before it answered."""
         self._socket.close()
-        code = self._process.wait()
-        if (
-            code == -signal.SIGKILL
-        ):  # not by us; whether the program is why shows when it is asked again
+        try:
+            code = self._process.wait(self._limits.wall_s)
+        except subprocess.TimeoutExpired:
+            return Overrun(_LATE)
+        if code == -signal.SIGKILL:
+            # Not by us. Whether the program is to blame shows when it is asked again.
             return SandboxUnavailable("the sandbox was killed from outside")
         if code in _OVER_TIME:
             return Overrun(f"the program ran longer than {self._limits.cpu_s:g} s")
