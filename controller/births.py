@@ -18,6 +18,7 @@ from bireme.kit.errors import InvalidManifest, Problem
 from bireme.kit.ids import Ids, digest
 from bireme.manifests import decode, validate
 from controller import codec, merge, templates
+from controller.dag import measure
 from controller.dag import model as dag
 from controller.dag.advance import advance
 from controller.dag.begin import begin
@@ -43,6 +44,7 @@ class LiveRun:
     created_at: datetime
     run: Any
     cron: str | None = None
+    has_metrics: bool = False
     n: int = 0
     busy: bool = False
     ready: bool = False
@@ -160,7 +162,10 @@ class Nursery:
         cron = cron_key(namespace, labels[CRON]) if CRON in labels else None
         run = begin(source)
         run.library = self._library(definition, source)
-        return LiveRun(uid, namespace, metadata["name"], definition, created_at, run, cron)
+        return LiveRun(
+            uid, namespace, metadata["name"], definition, created_at, run, cron,
+            has_metrics=measure.has_any(run),
+        )  # fmt: skip
 
     def _named(self, manifest: Json, firing: str, attempt: int) -> Json:
         metadata = dict(manifest.get("metadata") or {})

@@ -18,9 +18,11 @@ from bireme.storage.ports import Database, Transaction
 from controller import codec, listing, logs, store, submission
 from controller.archive import Archive
 from controller.births import LiveRun, Newborn, Nursery, born_at
+from controller.dag import measure
 from controller.dag import model as dag
 from controller.dag.fold import index
 from controller.discard import AT_THE_END, WITH_THE_WORKFLOW, discard, is_wanted
+from controller.measures import Measures
 from controller.model import Change, Json, PhaseRow, RunRow, moment
 from controller.operations import Operations
 from controller.ports import BadOption, WorkflowExists, WorkflowNotFound
@@ -205,6 +207,15 @@ class Controller:
     def live_count(self) -> int:
         """How many workflows have not ended."""
         return len(self._steps.live)
+
+    @property
+    def measures(self) -> Measures:
+        """The custom metrics of workflows since the start, with those of running ones as they are now."""
+        now = self._clock.now()
+        for live in self._steps.live.values():
+            if live.has_metrics:
+                self._steps.measures.take(live.name, measure.right_now(live.run, now))
+        return self._steps.measures
 
     def live_run(self, uid: str) -> LiveRun:
         """A run in memory, to look at. Raises KeyError when it is not alive."""

@@ -17,11 +17,12 @@ from bireme.kit.clock import Clock
 from bireme.kit.errors import ServiceError, UserError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, StorageError, Transaction
-from controller import codec, store
+from controller import codec, measures, store
 from controller.births import LiveRun
 from controller.dag import model as dag
 from controller.dag.advance import advance, replan
 from controller.dag.fold import pending_tasks
+from controller.dag.measure import Measured
 from controller.model import HistoryRow, PhaseRow
 from controller.timers import Timers
 from controller.turns import Turns
@@ -58,6 +59,7 @@ class Step:
     effects: list[dag.Effect]
     outcomes: list[Outcome] = field(default_factory=list)
     failed: bool = False
+    measured: list[Measured] = field(default_factory=list)
 
 
 class Steps:
@@ -85,6 +87,7 @@ class Steps:
         self._commits = 0
         self._turns = Turns(places)
         self._launching = False
+        self.measures = measures.Measures()
         self.live: dict[str, LiveRun] = {}
 
     # --- what comes in ---
@@ -195,7 +198,8 @@ class Steps:
             entry = HistoryRow(live.uid, live.n, now.timestamp(), written)
             live.n += 1
         row = codec.phase_row(live) if live.run.phase != before else None
-        return Step(live, entry, row, done.effects)
+        measured = measures.of_step(live, done, now, ended=row is not None and not row.live)
+        return Step(live, entry, row, done.effects, measured=measured)
 
     def _one_by_one(
         self, live: LiveRun, inbox: list[Any], now: datetime, outcomes: list[Outcome]
@@ -286,6 +290,7 @@ class Steps:
     async def _after_commit(self, steps: list[Step]) -> None:
         for step in steps:
             live = step.live
+            self.measures.take(live.name, step.measured)
             for effect in step.effects:
                 self._perform(live, effect)
             await self._launch()

@@ -2,8 +2,11 @@
 
 import platform
 from collections import Counter
+from collections.abc import Iterator
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
+
+from controller.measures import Family, Series
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -50,6 +53,7 @@ async def _families(deck: "Deck") -> "list[Metric]":
         *await _workflow_families(deck),
         *await _event_families(deck),
         *_source_families(deck),
+        *_custom_families(deck),
         _version(),
     ]
 
@@ -110,6 +114,36 @@ def _source_families(deck: "Deck") -> "list[Metric]":
             family.add_metric(values, getattr(status, name))
         up.add_metric(values, float(status.state == "listening"))
     return [*counts.values(), up]
+
+
+def _custom_families(deck: "Deck") -> "Iterator[Metric]":
+    """What workflows define under `metrics`. Series of one name may have different labels."""
+    from prometheus_client.metrics_core import CounterMetricFamily, Metric
+
+    measures = deck.controller.measures
+    for family in measures.families.values():
+        name = f"argo_workflows_{family.name}"
+        name = name.removesuffix("_total") if family.kind == "counter" else name
+        found = Metric(name, family.help, family.kind)
+        for labels, series in family.series.items():
+            for suffix, more, value in _samples(family, series):
+                found.add_sample(name + suffix, {**dict(labels), **more}, value)
+        yield found
+    yield CounterMetricFamily(
+        "bireme_workflow_metric_faults", "Custom metrics without a value.", measures.faults
+    )
+
+
+def _samples(family: Family, series: Series) -> "Iterator[tuple[str, dict[str, str], float]]":
+    if family.kind != "histogram":
+        yield ("_total" if family.kind == "counter" else ""), {}, series.value
+        return
+    total = 0
+    for bound, count in zip((*family.buckets, float("inf")), series.counts, strict=True):
+        total += count
+        yield "_bucket", {"le": "+Inf" if bound == float("inf") else str(bound)}, total
+    yield "_count", {}, total
+    yield "_sum", {}, series.value
 
 
 def _version() -> "Metric":

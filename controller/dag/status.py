@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from controller.dag import names, progress, variables
+from controller.dag import names, progress, resources, variables
 from controller.dag.library import Definition
 from controller.dag.model import Json, Node, NodeOutputs
 from controller.dag.phase import COMPLETED
@@ -32,6 +32,8 @@ def summary(run: Run) -> Json:
     found["finishedAt"] = variables.rfc3339(run.finished) if run.finished else None
     if run.message:
         found["message"] = run.message
+    if run.finished and (spent := resources.of_run(run)):
+        found["resourcesDuration"] = spent
     if run.outputs and (listed := outputs_json(run.outputs, None)):
         found["outputs"] = listed
     return found
@@ -75,6 +77,8 @@ def of_node(run: Run, node: Node, *, detailed: bool = True) -> Json:
         found["inputs"] = inputs
     if left := outputs_json(node.outputs, node.exit_code):
         found["outputs"] = left
+    if (node.type == "Pod" or detailed) and (spent := resources.of_node(run, node)):
+        found["resourcesDuration"] = spent
     if shown := _progress(run, node, detailed):
         found["progress"] = shown
     return found

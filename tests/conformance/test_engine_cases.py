@@ -18,6 +18,7 @@ from controller.dag import (
     names,
     outputs,
     progress,
+    resources,
     retry_run,
     retry_strategy,
     scope,
@@ -391,3 +392,10 @@ def test_node_field_selector(case: dict[str, Any]) -> None:
         inputs=tuple(given["inputs"].values()),
     )  # fmt: skip
     check(case, lambda: selector.matcher(run, case["input"]["selector"])(node))
+
+
+@pytest.mark.parametrize("case", cases("resources_duration"))
+def test_resources_duration(case: dict[str, Any]) -> None:
+    given = case["input"]
+    containers = [(container, container["seconds"]) for container in given["containers"]]
+    check(case, lambda: resources.duration(containers, given.get("pod_requests") or {}))

@@ -1,0 +1,148 @@
+"""Custom metrics: what a node or a run that has ended says for Prometheus, and what one under way says right now.
+
+A metric that cannot be computed is a fault in words; it never fails the workflow.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from bireme.kit.errors import UserError
+from bireme.lang import tags, when
+from controller.dag import resources, scope
+from controller.dag.model import Json, Node
+from controller.dag.phase import COMPLETED, FULFILLED
+from controller.dag.state import Run
+
+Kind = Literal["counter", "gauge", "histogram"]
+KINDS: tuple[Kind, ...] = ("counter", "gauge", "histogram")
+Variables = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value for one series. `operation` is Set, Add or Sub, for gauges only; `buckets` are upper bounds."""
+
+    name: str
+    help: str
+    kind: Kind
+    labels: tuple[tuple[str, str], ...]
+    value: float
+    operation: str = "Set"
+    buckets: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A metric without a value, and why."""
+
+    name: str
+    reason: str
+
+
+Measured = Sample | Fault
+
+
+def of_node(run: Run, node: Node, now: datetime) -> Iterator[Measured]:
+    """What the template of a node that has just ended wants to be said; attempts of a retry leave it to their node."""
+    if node.phase in COMPLETED and "retried" not in node.flags:
+        known = _known(run, node, now)
+        yield from _all(_declared(run, node), known)
+
+
+def of_run(run: Run) -> Iterator[Measured]:
+    """What a run that has ended wants to be said."""
+    if metrics := _metrics(run.spec):
+        known = {**run.variables, "workflow.status": run.phase}
+        known |= {"status": run.phase, **_resources(resources.of_run(run))}
+        yield from _all(metrics, known)
+
+
+def right_now(run: Run, now: datetime) -> Iterator[Measured]:
+    """The realtime gauges of a run that has not ended and of its nodes."""
+    passed = (now - run.started).total_seconds() if run.started else 0.0
+    known = {**run.variables, "workflow.duration": f"{passed:f}"}
+    yield from _all(_realtime(_metrics(run.spec)), known)
+    for node in run.nodes.values():
+        if node.phase not in FULFILLED and node.template and "retried" not in node.flags:
+            yield from _all(_realtime(_declared(run, node)), _known(run, node, now))
+
+
+def has_any(run: Run) -> bool:
+    """Whether the workflow or a template of its own or of others that it may call has metrics."""
+    specs = [run.spec, *run.source.templates.values()]
+    defaults = run.spec.get("templateDefaults") or {}
+    return bool(_metrics(run.spec) or _metrics(defaults)) or any(
+        _metrics(template) for spec in specs for template in spec.get("templates") or ()
+    )
+
+
+def _metrics(holder: Json) -> list[Json]:
+    return (holder.get("metrics") or {}).get("prometheus") or []
+
+
+def _declared(run: Run, node: Node) -> list[Json]:
+    return _metrics(run.definition(node).template) if node.template else []
+
+
+def _realtime(metrics: Iterable[Json]) -> list[Json]:
+    return [metric for metric in metrics if (metric.get("gauge") or {}).get("realtime")]
+
+
+def _known(run: Run, node: Node, now: datetime) -> Variables:
+    """Variables of template metrics, all texts."""
+    begun = node.started or now
+    known = {**run.variables, **scope.own_variables(run, node, run.definition(node))}
+    known |= scope.node_variables(run, node)
+    known["duration"] = f"{((node.finished or now) - begun).total_seconds():f}"
+    known |= _resources(resources.of_node(run, node))
+    if node.type == "Retry":
+        known["retries"] = str(
+            max(sum("retried" in run.nodes[c].flags for c in node.children or ()) - 1, 0)
+        )
+    return known
+
+
+def _resources(spent: Mapping[str, int]) -> dict[str, str]:
+    return {f"resourcesDuration.{name}": str(value) for name, value in spent.items()}
+
+
+def _all(metrics: Iterable[Json], known: Variables) -> Iterator[Measured]:
+    for metric in metrics:
+        try:
+            sample = _sample(metric, known)
+        except (UserError, ValueError) as error:
+            yield Fault(metric["name"], str(error))
+        else:
+            if sample is not None:
+                yield sample
+
+
+def _sample(metric: Json, known: Variables) -> Sample | None:
+    """None when its `when` is false. Raises LangError or ValueError."""
+    condition = metric.get("when")
+    if condition and not when.eval_when(tags.replace(condition, known, strict="all")):
+        return None
+    kind = next((kind for kind in KINDS if metric.get(kind)), None)
+    if kind is None:
+        raise ValueError("one of counter, gauge and histogram is needed")
+    body = metric[kind]
+    text = tags.replace(body["value"], known, strict="all")
+    labels = metric.get("labels") or ()
+    return Sample(
+        name=metric["name"],
+        help=metric.get("help") or "",
+        kind=kind,
+        labels=tuple((i["key"], tags.replace(i["value"], known, strict="all")) for i in labels),
+        value=_number(text),
+        operation=body.get("operation") or "Set",
+        buckets=tuple(float(bound) for bound in body.get("buckets") or ()),
+    )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"value '{text}' is not a number") from None
