@@ -198,11 +198,12 @@ class CronBank:
 
     async def create(self, namespace: str, name: str, options: submission.SubmitOptions) -> Json:
         """A workflow right now, by hand: no policy is asked and no schedule moves."""
-        entry = self._entry(namespace, name)
+        return await self._controller.create(self.by_hand(namespace, name), options)
+
+    def by_hand(self, namespace: str, name: str) -> Json:
+        """The workflow of a run right now, with a name of its own. Raises CronNotFound."""
         scheduled = rfc3339(self._clock.now()) or ""
-        return await self._controller.create(
-            submission.from_cron(entry.manifest, scheduled), options
-        )
+        return submission.from_cron(self._entry(namespace, name).manifest, scheduled)
 
     def _entry(self, namespace: str, name: str) -> Entry:
         found = self._entries.get(cron_key(namespace, name))

@@ -33,12 +33,13 @@ class OperationOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     restart_successful: bool = False
     memoized: bool = False
     by: dict[str, str] = {}
+    firing: str = ""
 
 
 class Workflows(Protocol):
     """What of the controller an operation may need."""
 
-    async def create(self, manifest: Json) -> Json: ...
+    async def create(self, manifest: Json, *, firing: str = "") -> Json: ...
     async def delete(self, namespace: str, name: str) -> None: ...
 
 
@@ -67,14 +68,19 @@ class Operations:
         }
 
     async def operate(
-        self, namespace: str, name: str, operation: str, options: Mapping[str, Any]
+        self,
+        namespace: str,
+        name: str,
+        operation: str,
+        options: Mapping[str, Any],
+        firing: str = "",
     ) -> Names:
         """Names of the workflow concerned: the new one for `resubmit`, else the one operated on."""
         if operation not in _REFUSED and operation not in self._others:
             known = ", ".join([*_REFUSED, *self._others])
             raise BadOption(f"unknown operation '{operation}'; known: {known}")
         try:
-            read = msgspec.convert(dict(options), OperationOptions)
+            read = msgspec.convert({**options, "firing": firing}, OperationOptions)
         except msgspec.ValidationError as error:
             raise BadOption(f"options of {operation}: {error}") from error
         row = await self._reading.row(namespace, name)
@@ -142,7 +148,7 @@ class Operations:
             )
         old = store.definition_of(row).manifest
         made = submission.resubmitted(old, options.parameters)
-        return names(await self._workflows.create(made))
+        return names(await self._workflows.create(made, firing=options.firing))
 
     async def _delete(self, row: RunRow, options: OperationOptions) -> Names:
         await self._workflows.delete(row.namespace, row.name)

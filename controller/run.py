@@ -131,13 +131,22 @@ class Controller:
         name = newborn.live.name
         raise WorkflowExists(f'workflows.argoproj.io "{name}" already exists')
 
-    async def create(self, manifest: Json, options: submission.SubmitOptions | None = None) -> Json:
-        """Create a workflow for a client; the whole object as it was born. `serverDryRun` only checks."""
+    async def create(
+        self,
+        manifest: Json,
+        options: submission.SubmitOptions | None = None,
+        *,
+        firing: str = "",
+    ) -> Json:
+        """Create a workflow for a client; the whole object as it was born. `serverDryRun` only checks.
+
+        The same firing again gives the same workflow.
+        """
         if options is not None:
             manifest = submission.apply_options(manifest, options)
         if options is not None and (options.server_dry_run or options.dry_run):
             return live_workflow(self._nursery.bear(manifest, self._clock.now()).live)
-        made = await self._database.write(lambda tx: self.place(tx, manifest))
+        made = await self._database.write(lambda tx: self.place(tx, manifest, firing))
         if isinstance(made, Newborn):
             return live_workflow(made.live)
         return await self.reading.get(made["namespace"], made["name"])
@@ -242,13 +251,18 @@ class Controller:
         return logs.of_workflow(self, self._executor, (namespace, name), node=node, follow=follow)
 
     async def operate(
-        self, namespace: str, name: str, operation: str, options: dict[str, Any] | None = None
+        self,
+        namespace: str,
+        name: str,
+        operation: str,
+        options: dict[str, Any] | None = None,
+        firing: str = "",
     ) -> dict[str, str]:
         """suspend, resume, stop, terminate, set, retry, resubmit, delete; the names of the workflow concerned.
 
         Returns once durable. Raises WorkflowNotFound, WrongState, BadOption, or what the engine has against it.
         """
-        return await self._operations.operate(namespace, name, operation, options or {})
+        return await self._operations.operate(namespace, name, operation, options or {}, firing)
 
     async def delete(self, namespace: str, name: str) -> None:
         """Stop what runs and forget the workflow, its history and its steps' files."""

@@ -13,7 +13,7 @@ import msgspec
 
 from bireme.kit.errors import ServiceError
 from events import fields
-from events.ports import BadSourceConfig, EventsError, Surroundings
+from events.ports import Asker, BadSourceConfig, EventsError
 
 _CONNECT_S = 5.0
 _READ_S = 30.0
@@ -61,13 +61,13 @@ class Aws:
     def __init__(
         self,
         account: Account,
-        surroundings: Surroundings,
+        asker: Asker,
         authority: fields.SecretRef | None = None,
     ) -> None:
         if (account.access_key is None) != (account.secret_key is None):
             raise BadSourceConfig("accessKey and secretKey go together; one is missing")
         self._account = account
-        self._around = surroundings
+        self._asker = asker
         self._authority = authority
 
     @asynccontextmanager
@@ -96,14 +96,14 @@ class Aws:
         return {word: self._secret(ref) for word, ref in named.items() if ref is not None}
 
     def _secret(self, ref: fields.SecretRef) -> str:
-        return fields.secret(self._around.secrets, self._around.place, ref).decode().strip()
+        return fields.secret(self._asker.secrets, self._asker.place, ref).decode().strip()
 
     def _trusted(self, stack: AsyncExitStack) -> dict[str, str]:
         """The client reads certificates from files only."""
         if self._authority is None:
             return {}
         file = stack.enter_context(_pem())
-        file.write(fields.secret(self._around.secrets, self._around.place, self._authority))
+        file.write(fields.secret(self._asker.secrets, self._asker.place, self._authority))
         file.flush()
         return {"verify": file.name}
 
@@ -129,7 +129,7 @@ class Aws:
     ) -> dict[str, str]:
         """Keys of the role; when they run out the source restarts, and assumes it again."""
         sts = await stack.enter_async_context(session.create_client("sts", **self._where(), **keys))
-        name = f"bireme-{self._around.place.subject}"[:64]
+        name = f"bireme-{self._asker.place.subject}"[:64]
         answer = await sts.assume_role(RoleArn=self._account.role_arn, RoleSessionName=name)
         given = answer["Credentials"]
         return {

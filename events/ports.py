@@ -61,6 +61,15 @@ class Secrets(Protocol):
     def config(self, namespace: str, name: str, key: str) -> str: ...
 
 
+class Asker(Protocol):
+    """Who wants a client: its place, which names it, and where its secrets are."""
+
+    @property
+    def place(self) -> Place: ...
+    @property
+    def secrets(self) -> Secrets: ...
+
+
 class SourceState(Protocol):
     """A little durable memory per source (a calendar's last tick). None when nothing was kept.
 

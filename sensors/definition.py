@@ -25,3 +25,14 @@ def block(definition: Json, kind: str, events: Mapping[str, Event]) -> Json:
     level = parameters.decode(own.get("parameters"))
     applied: Json = parameters.apply(own, level, events)
     return applied
+
+
+def payload(block: Json, events: Mapping[str, Event]) -> bytes:
+    """The body that the `payload` of a kind's block makes; empty without one, or when all its entries were skipped."""
+    return parameters.payload(parameters.decode(block.get("payload")), events)
+
+
+def allowed_statuses(definition: Json) -> list[int] | None:
+    """`policy.status.allow`, None when every status is a success."""
+    policy = definition.get("policy") or {}
+    return (policy.get("status") or {}).get("allow")

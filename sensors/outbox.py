@@ -8,12 +8,12 @@ import structlog
 
 from bireme.kit.backoff import Rng
 from bireme.kit.clock import Clock
-from bireme.kit.errors import BiremeError, Conflict, NotFound, ServiceError, UserError
+from bireme.kit.errors import BiremeError, Conflict, NotFound, ServiceError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Row, StorageError, StorageUnavailable, Transaction
 from sensors import retry, store
 from sensors.model import Firing, Receipt
-from sensors.ports import FiresInside, Trigger
+from sensors.ports import Completes, FiresInside, Trigger
 from sensors.registry import triggers
 from sensors.surroundings import Surroundings
 
@@ -142,16 +142,17 @@ class Outbox:
     async def _attempt(self, firing: Firing, attempts: int) -> None:
         try:
             trigger = self.trigger(firing.kind)
-        except UserError as error:
-            refused = error
-            await self.database.write(lambda tx: self._note(tx, firing, attempts + 1, refused))
+            ready = await _completed(trigger, firing)
+        except Exception as error:  # noqa: BLE001 - a trigger that breaks must not stop the others
+            failure = error
+            await self.database.write(lambda tx: self._note(tx, firing, attempts + 1, failure))
             return
-        if isinstance(trigger, FiresInside) and trigger.fits_inside(firing):
+        if isinstance(trigger, FiresInside) and trigger.fits_inside(ready):
             await self.database.write(
-                lambda tx: self._inside(tx, trigger, firing, attempts, self._now())
+                lambda tx: self._inside(tx, trigger, ready, attempts, self._now())
             )
             return
-        outcome = await self._act(trigger, firing)
+        outcome = await self._act(trigger, ready)
         await self.database.write(lambda tx: self._note(tx, firing, attempts + 1, outcome))
 
     async def _act(self, trigger: Trigger, firing: Firing) -> Receipt | Exception:
@@ -229,6 +230,13 @@ class _Inner:
     def keep(self) -> None:
         for callback in self._callbacks:
             self._tx.on_commit(callback)
+
+
+async def _completed(trigger: Trigger, firing: Firing) -> Firing:
+    """The firing as the trigger can act on it. What is added is seen by the trigger only, never by a row."""
+    if isinstance(trigger, Completes) and not trigger.is_complete(firing):
+        return await trigger.complete(firing)
+    return firing
 
 
 def _text(error: Exception) -> str:

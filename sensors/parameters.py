@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -49,6 +49,16 @@ class Resolved:
     def placed(self, raw: bool) -> Any:
         """What is written at the destination: the JSON value itself when asked for, else always a string."""
         return json.loads(self.text) if raw and self.type != "String" else self.text
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """A resolved value and where it goes, as it waits in a row for the object it is placed in."""
+
+    dest: str
+    operation: str
+    text: str
+    type: str
+    raw: bool
 
 
 def decode(given: Any) -> list[Parameter]:
@@ -162,20 +172,28 @@ def whole(event: Event) -> str:
 def apply(target: Any, parameters: Sequence[Parameter], events: Events) -> Any:
     """`target` with every parameter placed, in order; the argument itself is not changed."""
     result = json.loads(json.dumps(target)) if parameters else target
-    for parameter in parameters:
-        found = resolve(parameter.src, events)
-        if found is not None:
-            result = _place(result, parameter, found)
+    for placement in placements(parameters, events):
+        result = place(result, placement)
     return result
 
 
-def _place(target: Any, parameter: Parameter, found: Resolved) -> Any:
-    operation, dest = parameter.operation, parameter.dest
+def placements(parameters: Sequence[Parameter], events: Events) -> Iterator[Placement]:
+    """What of the events goes where, in order; parameters whose dependency has no event are left out."""
+    for given in parameters:
+        found = resolve(given.src, events)
+        if found is not None:
+            raw = given.src.use_raw_data
+            yield Placement(given.dest, given.operation, found.text, found.type, raw)
+
+
+def place(target: Any, given: Placement) -> Any:
+    """`target` with one value more; the argument itself is not changed."""
+    operation, dest, found = given.operation, given.dest, Resolved(given.text, given.type)
     if operation not in ("", "overwrite", "append", "prepend"):
         raise BadSensor(f"unsupported trigger parameter operation: {operation}")
     if not dest:
         raise BadSensor("path cannot be empty")
-    value = found.placed(parameter.src.use_raw_data)
+    value = found.placed(given.raw)
     if operation in ("append", "prepend"):
         current = gjson.get(target, dest)
         if current.exists:

@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from bireme.storage.ports import Transaction
 from events.model import Event
+from events.ports import Place
 from sensors.model import Firing, Origin, Receipt, Verdict
 from sensors.view import View
 
@@ -32,9 +33,16 @@ class Workflows(Protocol):
         ...
 
     async def operate(
-        self, namespace: str, name: str, operation: str, options: dict[str, Any]
+        self, namespace: str, name: str, operation: str, options: dict[str, Any], firing: str = ""
     ) -> dict[str, str]:
-        """resubmit, retry, resume, suspend, stop or terminate the workflow; returns namespace, name and uid."""
+        """resubmit, retry, resume, suspend, stop or terminate the workflow; returns namespace, name and uid.
+
+        What the same firing resubmits again is the same workflow.
+        """
+        ...
+
+    async def of_cron(self, namespace: str, name: str) -> dict[str, Any]:
+        """The workflow that `submit --from cronwf/NAME` makes. Raises NotFound."""
         ...
 
 
@@ -55,6 +63,30 @@ class Trigger(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class ManifestSource(Protocol):
+    """One kind of place that triggers read objects from. Built as `cls(surroundings)`."""
+
+    async def read(self, block: dict[str, Any], place: Place) -> bytes:
+        """The text at the place that `block` describes. Raises BadSensor, TriggerFailed or TriggerRefused.
+
+        Errors name the source and never show what was read.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """The extra ability of a trigger that must look outside before it can act: fetch a manifest, ask for an object."""
+
+    def is_complete(self, firing: Firing) -> bool: ...
+
+    async def complete(self, firing: Firing) -> Firing:
+        """The firing with all it needs; done anew at every attempt, and never kept. Raises as `fire` does."""
+        ...
 
 
 @runtime_checkable

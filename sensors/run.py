@@ -12,6 +12,7 @@ from bireme.kit.backoff import Rng
 from bireme.kit.clock import Clock
 from bireme.kit.errors import ServiceError
 from bireme.kit.ids import Ids
+from bireme.kit.reach import EVERYWHERE, Reach
 from bireme.lang.script import NO_SCRIPTS, Scripts
 from bireme.manifests.manifest import Manifest
 from bireme.storage.ports import Database, Transaction
@@ -42,7 +43,7 @@ class SensorBank:
     and an event costs only what its matches cost.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a process it stands between; joined in one place
         self,
         database: Database,
         clock: Clock,
@@ -51,11 +52,14 @@ class SensorBank:
         secrets: Secrets,
         rng: Rng | None = None,
         scripts: Scripts = NO_SCRIPTS,
+        reach: Reach = EVERYWHERE,
     ) -> None:
         self.database = database
         self.clock = clock
         self.scripts = scripts
-        surroundings = Surroundings(clock=clock, ids=ids, workflows=workflows, secrets=secrets)
+        surroundings = Surroundings(
+            clock=clock, ids=ids, workflows=workflows, secrets=secrets, reach=reach
+        )
         self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom())
         self._entries: dict[str, Entry] = {}
         self._index: dict[Route, tuple[Entry, ...]] = {}

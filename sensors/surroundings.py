@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bireme.kit.clock import Clock
 from bireme.kit.ids import Ids
+from bireme.kit.reach import EVERYWHERE, Reach
 from events.ports import Secrets
 from sensors.ports import Workflows
 
@@ -16,3 +17,4 @@ class Surroundings:
     ids: Ids
     workflows: Workflows
     secrets: Secrets
+    reach: Reach = EVERYWHERE

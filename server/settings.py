@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bireme.kit import reach
 from bireme.kit.errors import UserError
 
 DEFAULT_PORT = 2746
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class BadSetting(UserError):
@@ -65,6 +67,10 @@ class Settings:
     """Seconds that workflows which ttlStrategy or a history limit has taken from the list stay in the archive; 0
     forgets them at once. BIREME_ARCHIVE_S."""
 
+    targets: str = ""
+    """Where triggers may connect to: any, or public and networks besides (public,10.0.0.0/8). Unset: any for an engine
+    that only this machine can reach, else public. BIREME_TARGETS."""
+
     max_request_bytes: int = 8 * 2**20
     """Largest body the API accepts. BIREME_MAX_REQUEST_BYTES."""
 
@@ -76,6 +82,13 @@ class Settings:
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The process's environment, from which steps inherit what the process backend lets through."""
+
+    @property
+    def reach(self) -> reach.Reach:
+        """What triggers may connect to. Raises BadReach."""
+        if self.targets:
+            return reach.parse(self.targets)
+        return reach.EVERYWHERE if self.host in _LOOPBACK else reach.PUBLIC
 
     def with_(self, **changes: Any) -> "Settings":
         """A copy with the changes that are not None."""
@@ -103,6 +116,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         watch_interval_s=_number(env, "BIREME_WATCH_INTERVAL_S", 1),
         retain_events_s=_number(env, "BIREME_RETAIN_EVENTS_S", 7 * 86400),
         archive_s=_number(env, "BIREME_ARCHIVE_S", 7 * 86400),
+        targets=env.get("BIREME_TARGETS") or "",
         max_request_bytes=int(_number(env, "BIREME_MAX_REQUEST_BYTES", 8 * 2**20)),
         executor_plugins=_named(env, "BIREME_EXECUTOR_PLUGINS"),
         secret_values={

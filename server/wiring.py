@@ -34,6 +34,7 @@ from server.objects.run import Objects
 from server.secrets import KeptSecrets
 from server.settings import Settings
 from server.takers import takers
+from server.workflows import WorkflowsPort
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +85,15 @@ def join(
     options = Options(archive_s=settings.archive_s)
     controller = Controller(database, executor, clock, ids, shelf=TemplateShelf(), options=options)
     crons = CronBank(database, clock, controller)
-    sensors = SensorBank(database, clock, ids, controller, secrets, scripts=scripts)
+    sensors = SensorBank(
+        database,
+        clock,
+        ids,
+        WorkflowsPort(controller, crons),
+        secrets,
+        scripts=scripts,
+        reach=settings.reach,
+    )
     retention = Retention(age=timedelta(seconds=settings.retain_events_s))
     bus = SqliteBus(database, clock, sensors.consume, retention, sensors.pass_over)
     listeners = Listeners(settings.host)

@@ -9,16 +9,21 @@
         parameters:
           - {src: {dependencyName: push, dataKey: body.ref}, dest: spec.arguments.parameters.0.value}
 
-A submission is rows in our own database: it happens in the same commit as the event and the decision.
+A submission is rows in our own database: where the sensor holds the object itself, it happens in the same commit as
+the event and the decision. What is read from elsewhere (`git`, `s3`, `url`, `file`, `configmap`) is read when the
+trigger acts, and submitted under the name that the firing alone decides. The same firing resubmits once; suspending,
+stopping and the like twice is what it is once.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from bireme.storage.ports import Transaction
 from events.model import Event
-from sensors import cli_flags, definition, parameters
-from sensors.errors import BadSensor, TriggerRefused
+from sensors import cli_flags, definition, fetching, labels
+from sensors.errors import BadSensor
 from sensors.model import Firing, Origin, Receipt
 from sensors.registry import triggers
 from sensors.surroundings import Surroundings
@@ -26,8 +31,10 @@ from sensors.surroundings import Surroundings
 Json = dict[str, Any]
 
 _OPERATIONS = frozenset({"resubmit", "retry", "resume", "suspend", "stop", "terminate"})
-_TEMPLATES = {"workflowtemplate": "WorkflowTemplate"}
-_SOURCES = ("s3", "inline", "file", "url", "git", "configmap", "resource")
+_REFERENCES = {
+    "workflowtemplate": {},
+    "clusterworkflowtemplate": {"clusterScope": True},
+}
 
 
 @triggers.register("argoWorkflow")
@@ -36,18 +43,36 @@ class ArgoWorkflowTrigger:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.workflows = surroundings.workflows
+        self.fetcher = fetching.Fetcher(surroundings)
 
     def prepare(self, given: Json, events: Mapping[str, Event], origin: Origin) -> Json:
         template = definition.template(given, events)
         block: Json = template.get("argoWorkflow") or {}
-        level = parameters.decode(block.get("parameters"))
-        manifest = parameters.apply(_fetch(block.get("source") or {}), level, events)
-        if not isinstance(manifest, dict):
-            raise BadSensor("argoWorkflow.source does not hold one object")
-        return _act(block.get("operation") or "submit", manifest, block.get("args") or [], origin)
+        operation, flags = block.get("operation") or "submit", block.get("args") or []
+        if operation not in ("submit", "submit-from", *_OPERATIONS):
+            raise BadSensor(f"unknown workflow operation type {operation}")
+        start = fetching.begun("argoWorkflow", block, events)
+        if "object" in start:
+            return _act(operation, start["object"], flags, origin)
+        return {"operation": operation, "flags": flags, "start": start, "at": origin.at}
+
+    def is_complete(self, firing: Firing) -> bool:
+        spec = firing.spec or {}
+        return "start" not in spec and "cron" not in spec
+
+    async def complete(self, firing: Firing) -> Firing:
+        spec = firing.spec or {}
+        origin = Origin(firing.namespace, firing.sensor, firing.trigger, spec["at"])
+        if "start" in spec:
+            found = await self.fetcher.finished(spec["start"], firing)
+            spec = _act(spec["operation"], found, spec["flags"], origin)
+        if cron := spec.get("cron"):
+            made = await self.workflows.of_cron(cron["namespace"], cron["name"])
+            spec = {"operation": "submit", "manifest": _labelled(made, spec["flags"], origin)}
+        return replace(firing, spec=spec)
 
     def fits_inside(self, firing: Firing) -> bool:
-        return (firing.spec or {}).get("operation") == "submit"
+        return "manifest" in (firing.spec or {})
 
     def fire_inside(self, tx: Transaction, firing: Firing) -> Receipt:
         made = self.workflows.submit(tx, (firing.spec or {})["manifest"], firing.id)
@@ -59,7 +84,7 @@ class ArgoWorkflowTrigger:
         spec = firing.spec or {}
         options: Json = spec["options"]
         made = await self.workflows.operate(
-            spec["namespace"], spec["name"], spec["operation"], options
+            spec["namespace"], spec["name"], spec["operation"], options, firing.id
         )
         return Receipt(
             kind="Workflow",
@@ -70,27 +95,7 @@ class ArgoWorkflowTrigger:
         )
 
     async def close(self) -> None:
-        """Holds nothing."""
-
-
-def _fetch(source: Json) -> Any:
-    kind = next((name for name in _SOURCES if source.get(name) is not None), "")
-    if kind == "resource":
-        return source["resource"]
-    if kind == "inline":
-        return _parse(source["inline"])
-    if not kind:
-        raise BadSensor("unknown artifact location: argoWorkflow.source needs inline or resource")
-    raise BadSensor(f"argoWorkflow.source.{kind} is not supported yet; use inline or resource")
-
-
-def _parse(text: str) -> Any:
-    import yaml
-
-    try:
-        return next(iter(yaml.safe_load_all(text)), None)
-    except yaml.YAMLError as error:
-        raise BadSensor(f"argoWorkflow.source.inline is not YAML: {error}") from error
+        await self.fetcher.close()
 
 
 def _act(operation: str, manifest: Json, flags: list[str], origin: Origin) -> Json:
@@ -105,10 +110,7 @@ def _act(operation: str, manifest: Json, flags: list[str], origin: Origin) -> Js
     if not name:
         raise BadSensor(f"failed to execute the workflow {operation} operation, no name is given")
     if operation == "submit-from":
-        made = _from_template(manifest, name)
-        return {"operation": "submit", "manifest": _labelled(made, flags, origin)}
-    if operation not in _OPERATIONS:
-        raise BadSensor(f"unknown workflow operation type {operation}")
+        return _from(manifest, flags, origin)
     return {
         "operation": operation,
         "namespace": metadata.get("namespace") or origin.namespace,
@@ -117,27 +119,26 @@ def _act(operation: str, manifest: Json, flags: list[str], origin: Origin) -> Js
     }
 
 
-def _from_template(manifest: Json, name: str) -> Json:
-    kind = str(manifest.get("kind"))
-    if kind.lower() not in _TEMPLATES:
-        raise TriggerRefused(f"invalid kind {kind}: submit-from takes a WorkflowTemplate")
-    metadata = manifest["metadata"]
-    return {
+def _from(manifest: Json, flags: list[str], origin: Origin) -> Json:
+    """What `submit --from` makes: known at once for a template, asked for when the trigger acts for a schedule."""
+    kind, metadata = str(manifest.get("kind")), manifest["metadata"]
+    name, namespace = metadata["name"], metadata.get("namespace") or origin.namespace
+    if kind.lower() == "cronworkflow":
+        cron = {"namespace": namespace, "name": name}
+        return {"operation": "submit-from", "cron": cron, "flags": flags, "at": origin.at}
+    if kind.lower() not in _REFERENCES:
+        raise BadSensor(
+            f"invalid kind {kind}: submit-from takes a WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow"
+        )
+    made = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
-        "metadata": {"generateName": f"{name}-", "namespace": metadata.get("namespace")},
-        "spec": {"workflowTemplateRef": {"name": name}},
+        "metadata": {"generateName": f"{name}-", "namespace": namespace},
+        "spec": {"workflowTemplateRef": {"name": name, **_REFERENCES[kind.lower()]}},
     }
+    return {"operation": "submit", "manifest": _labelled(made, flags, origin)}
 
 
 def _labelled(manifest: Json, flags: list[str], origin: Origin) -> Json:
     """The workflow with Argo's three labels, its namespace, and what the command line flags ask for."""
-    metadata = dict(manifest.get("metadata") or {})
-    metadata["namespace"] = metadata.get("namespace") or origin.namespace
-    metadata["labels"] = {
-        **(metadata.get("labels") or {}),
-        "events.argoproj.io/sensor": origin.sensor,
-        "events.argoproj.io/trigger": origin.trigger,
-        "events.argoproj.io/action-timestamp": str(int(origin.at * 1000)),
-    }
-    return cli_flags.apply({**manifest, "metadata": metadata}, flags)
+    return cli_flags.apply(labels.labelled(manifest, origin), flags)

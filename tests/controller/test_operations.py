@@ -95,3 +95,16 @@ async def test_a_resubmitted_workflow_is_a_new_one_with_new_parameters(world: Wo
     found = await world.end_of(made)
     assert found["metadata"]["labels"]["workflows.argoproj.io/resubmitted-from-workflow"] == "w"
     assert found["spec"]["arguments"]["parameters"][0]["value"] == "new"
+
+
+async def test_the_same_firing_resubmits_once(world: World) -> None:
+    old = await world.controller.create(workflow(metadata={"name": "w"}))
+    await world.end_of(old)
+    given = {"firing": "somebody else's"}
+    made = [
+        await world.controller.operate("default", "w", "resubmit", given, firing)
+        for firing in ("f1", "f1", "f2", "", "")
+    ]
+    uids = [one["uid"] for one in made]
+    assert uids[0] == uids[1]
+    assert len(set(uids)) == 4

@@ -45,10 +45,16 @@ class PlayedWorkflows:
         return {"namespace": namespace, "name": name, "uid": f"uid-{firing[:8]}"}
 
     async def operate(
-        self, namespace: str, name: str, operation: str, options: dict[str, Any]
+        self, namespace: str, name: str, operation: str, options: dict[str, Any], firing: str = ""
     ) -> dict[str, str]:
         self.operations.append((namespace, name, operation, options))
         return {"namespace": namespace, "name": name, "uid": ""}
+
+    async def of_cron(self, namespace: str, name: str) -> dict[str, Any]:
+        if name != "nightly":
+            raise NotFound(f'cronworkflows.argoproj.io "{name}" not found')
+        metadata = {"namespace": namespace, "generateName": f"{name}-", "labels": {"cron": name}}
+        return {"kind": "Workflow", "metadata": metadata, "spec": {"entrypoint": "main"}}
 
 
 class PlayedSecrets:

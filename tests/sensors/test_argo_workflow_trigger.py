@@ -7,6 +7,7 @@ import pytest
 from bireme.kit.clock import FixedClock
 from bireme.kit.errors import UserError
 from bireme.kit.ids import CountedIds
+from sensors.errors import TriggerFailed
 from sensors.model import Firing, Origin
 from sensors.surroundings import Surroundings
 from sensors.triggers.argo_workflow import ArgoWorkflowTrigger
@@ -74,6 +75,52 @@ def test_submit_from_a_template_submits_a_reference_to_it(trigger: ArgoWorkflowT
     assert made["manifest"]["spec"] == {"workflowTemplateRef": {"name": "etl"}}
 
 
+async def test_submit_from_a_cluster_template_says_that_it_is_one(
+    trigger: ArgoWorkflowTrigger,
+) -> None:
+    template = {"kind": "ClusterWorkflowTemplate", "metadata": {"name": "etl"}}
+    made = prepared(trigger, operation="submit-from", source={"resource": template})
+    reference = {"name": "etl", "clusterScope": True}
+    assert made["manifest"]["spec"] == {"workflowTemplateRef": reference}
+
+
+def firing_of(spec: dict[str, Any]) -> Firing:
+    return Firing(
+        id="f", namespace="prod", sensor="github", trigger="build", kind="argoWorkflow", spec=spec
+    )
+
+
+async def test_submit_from_a_schedule_asks_for_its_workflow_when_it_acts(
+    trigger: ArgoWorkflowTrigger,
+) -> None:
+    cron = {"kind": "CronWorkflow", "metadata": {"name": "nightly"}}
+    spec = prepared(
+        trigger, operation="submit-from", source={"resource": cron}, args=["-p", "day=today"]
+    )
+    firing = firing_of(spec)
+    assert not trigger.is_complete(firing)
+    assert not trigger.fits_inside(firing)
+    ready = await trigger.complete(firing)
+    assert trigger.fits_inside(ready)
+    made = (ready.spec or {})["manifest"]
+    assert made["metadata"]["labels"]["cron"] == "nightly"
+    assert made["metadata"]["labels"]["events.argoproj.io/sensor"] == "github"
+    assert made["spec"]["arguments"]["parameters"] == [{"name": "day", "value": "today"}]
+
+
+async def test_an_object_from_elsewhere_is_read_when_the_trigger_acts(
+    trigger: ArgoWorkflowTrigger, tmp_path: Any
+) -> None:
+    file = tmp_path / "w.yaml"
+    spec = prepared(trigger, operation="submit", source={"file": {"path": str(file)}})
+    with pytest.raises(TriggerFailed, match="cannot be read"):
+        await trigger.complete(firing_of(spec))
+    file.write_text("metadata: {generateName: b-}\nspec: {entrypoint: main}\n")
+    ready = await trigger.complete(firing_of(spec))
+    assert (ready.spec or {})["manifest"]["metadata"]["namespace"] == "prod"
+    assert (ready.id, firing_of(spec).spec) == ("f", spec)
+
+
 async def test_other_operations_go_to_the_workflow_named(
     trigger: ArgoWorkflowTrigger, deck: Any
 ) -> None:
@@ -102,9 +149,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "neither name nor generateName is given",
     ),
     "no source": ({"operation": "submit"}, "unknown artifact location"),
-    "a source that is not built": (
-        {"operation": "submit", "source": {"git": {"url": "x"}}},
-        "argoWorkflow.source.git is not supported yet",
+    "an operation nobody knows": (
+        {"operation": "delete", "source": {"resource": {"metadata": {"name": "x"}}}},
+        "unknown workflow operation type delete",
     ),
     "a list": ({"operation": "submit", "source": {"inline": "[1]"}}, "does not hold one object"),
     "a flag nobody knows": (

@@ -7,6 +7,7 @@ import pytest
 
 from bireme.kit.errors import Conflict
 from sensors import account
+from tests.servers import waiting
 
 LOG = {"template": {"name": "log", "log": {}}}
 
@@ -246,3 +247,33 @@ class running:
         self.task.cancel()
         await asyncio.wait([self.task])
         await self.deck.bank.close()
+
+
+async def test_an_object_read_from_elsewhere_is_submitted_once_it_is_there(
+    deck: Any, make_sensor: Any, make_event: Any, tmp_path: Any
+) -> None:
+    file = tmp_path / "w.yaml"
+    trigger = {
+        "template": {
+            "name": "t",
+            "argoWorkflow": {"operation": "submit", "source": {"file": {"path": str(file)}}},
+        },
+        "retryStrategy": {"steps": 3, "duration": "10s"},
+    }
+    deck.bank.add(make_sensor(trigger))
+    await deck.publish(make_event("e1"))
+    running = asyncio.create_task(deck.bank.outbox.run())
+    missing = f"source.file: {file} cannot be read: No such file or directory"
+
+    async def has_failed() -> bool:
+        return bool(await deck.firings() == [("t", "pending", 1, missing)])
+
+    await waiting.until(has_failed)
+    file.write_text("metadata: {generateName: b-}\nspec: {entrypoint: main}\n")
+    deck.clock.advance(60)
+    deck.bank.outbox.wake()
+    await waiting.until(lambda: bool(deck.workflows.started))
+    running.cancel()
+    assert await deck.firings() == [("t", "fired", 2, "")]
+    [(row,)] = await deck.rows("SELECT payload FROM firings")
+    assert b"entrypoint" not in row
