@@ -111,6 +111,8 @@ class Cluster(Protocol):
         """An object that is not there is as good as deleted."""
         ...
 
+    async def close(self) -> None: ...
+
 
 class ArtifactStore(Protocol):
     """One kind of artifact location. Implementations do not retry; the caller does."""

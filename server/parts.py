@@ -5,7 +5,7 @@ import structlog
 from bireme.kit.clock import Clock
 from bireme.lang.script import Scripts
 from bireme.storage.ports import Database
-from executor.ports import Executor
+from executor.ports import Cluster, Executor
 from executor.registry import backends
 from executor.router import Router
 from executor.surroundings import Surroundings
@@ -34,6 +34,7 @@ def executor_of(
         database=database,
         secrets=secrets,
         scripts=scripts,
+        cluster=_cluster(settings.kubeconfig),
         plugins=settings.executor_plugins,
     )
     main = backends["process"](
@@ -44,3 +45,12 @@ def executor_of(
         reports=around.reports,
     )
     return Router(main, around)
+
+
+def _cluster(kubeconfig: str) -> Cluster | None:
+    """The cluster that steps act on, if there is one; its client is loaded only then."""
+    if not kubeconfig:
+        return None
+    from executor.clusters.kubernetes import KubernetesCluster
+
+    return KubernetesCluster(kubeconfig)

@@ -74,6 +74,9 @@ class Settings:
     max_request_bytes: int = 8 * 2**20
     """Largest body the API accepts. BIREME_MAX_REQUEST_BYTES."""
 
+    kubeconfig: str = ""
+    """The cluster that `resource` templates act on: a kubeconfig file, or `in-cluster`. BIREME_KUBECONFIG."""
+
     executor_plugins: Mapping[str, str] = field(default_factory=dict)
     """Addresses of executor plugins: NAME=URL, separated by commas. BIREME_EXECUTOR_PLUGINS."""
 
@@ -118,6 +121,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         archive_s=_number(env, "BIREME_ARCHIVE_S", 7 * 86400),
         targets=env.get("BIREME_TARGETS") or "",
         max_request_bytes=int(_number(env, "BIREME_MAX_REQUEST_BYTES", 8 * 2**20)),
+        kubeconfig=env.get("BIREME_KUBECONFIG") or "",
         executor_plugins=_named(env, "BIREME_EXECUTOR_PLUGINS"),
         secret_values={
             name.removeprefix("BIREME_SECRET_"): value

@@ -62,7 +62,7 @@ class ResourceBackend(Agent):
         block, where = task.template["resource"], f"template '{task.template.get('name')}' resource"
         cluster = self.surroundings.cluster
         if cluster is None:
-            return Ending("error", f"{where}: needs a Kubernetes cluster, and this engine has none")
+            return Ending("error", f"{where}: {_NO_CLUSTER}")
         if block.get("flags") or block.get("setOwnerReference"):
             name = "flags" if block.get("flags") else "setOwnerReference"
             raise BadResource(f"{where}.{name}: {_NOT_HERE[name]}")
@@ -76,6 +76,11 @@ class ResourceBackend(Agent):
         except LangError as error:
             return Ending("error", f"{where}: {error}")
         return Ending("succeeded", outputs=outputs)
+
+    async def close(self) -> None:
+        await super().close()
+        if self.surroundings.cluster is not None:
+            await self.surroundings.cluster.close()
 
     async def _thing(self, task: Task, block: Json, where: str) -> Json:
         """The manifest, written in the template or found in an artifact."""
@@ -141,6 +146,7 @@ class ResourceBackend(Agent):
         return Outputs(parameters=values)
 
 
+_NO_CLUSTER = "needs a Kubernetes cluster, and this engine has none; start it with BIREME_KUBECONFIG=FILE or in-cluster"
 _NOT_HERE = {
     "flags": "these are options of kubectl, which is not used here; name the object in the manifest",
     "setOwnerReference": "the workflow is no object of the cluster, so nothing there can be owned by it",

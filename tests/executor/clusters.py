@@ -58,6 +58,8 @@ class MemoryCluster:
         self._called("delete")
         self.things.pop(_key(thing), None)
 
+    async def close(self) -> None: ...
+
     def _called(self, what: str) -> None:
         self.calls.append(what)
         if self.away:

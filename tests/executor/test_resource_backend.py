@@ -207,7 +207,8 @@ async def test_without_a_cluster_the_step_says_so(around: Surroundings) -> None:
     report = await Bench(backend).run(acting("create"))
     assert (report.state, report.message) == (
         "error",
-        "template 'act' resource: needs a Kubernetes cluster, and this engine has none",
+        "template 'act' resource: needs a Kubernetes cluster, and this engine has none;"
+        " start it with BIREME_KUBECONFIG=FILE or in-cluster",
     )
     await backend.close()
 

@@ -1,0 +1,1 @@
+"""Clusters that steps of `resource` templates act on."""
