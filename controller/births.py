@@ -45,6 +45,7 @@ class LiveRun:
     run: Any
     cron: str | None = None
     has_metrics: bool = False
+    estimate: int | None = None
     n: int = 0
     busy: bool = False
     ready: bool = False

@@ -148,6 +148,8 @@ def _live(live: LiveRun, state: Json) -> Json:
     run = live.run
     if not run.phase:
         state = {**state, "phase": "Pending", "message": _POSTPONED}
+    if live.estimate is not None:
+        state = {**state, "estimatedDuration": live.estimate}
     found = views.workflow(
         live.definition,
         uid=live.uid,

@@ -22,6 +22,7 @@ from controller.dag import measure
 from controller.dag import model as dag
 from controller.dag.fold import index
 from controller.discard import AT_THE_END, WITH_THE_WORKFLOW, discard, is_wanted
+from controller.estimates import Estimates
 from controller.measures import Measures
 from controller.model import Change, Json, PhaseRow, RunRow, moment
 from controller.operations import Operations
@@ -39,6 +40,8 @@ from executor.ports import Executor, Overlooks
 log = structlog.get_logger(__name__)
 
 NAMES_TRIED = 5
+REMEMBERED = 2_000
+"""Of how many finished workflows the durations are read at a start."""
 Ended = Callable[[LiveRun, str], None]
 
 
@@ -88,6 +91,7 @@ class Controller:
             ended=self._ended,
             places=options.places,
         )
+        self._estimates = Estimates()
         self._tasks = TaskScope("controller")
         self._on_end: list[Ended] = []
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
@@ -162,6 +166,7 @@ class Controller:
 
     def _welcome(self, newborn: Newborn) -> None:
         live = newborn.live
+        self._estimate(live)
         self._watchers.tell(live, "ADDED")
         if newborn.entry is None:
             self._queue(live)
@@ -170,6 +175,10 @@ class Controller:
         self._steps.welcome(
             live, newborn.effects, None if newborn.row.live else _ended_row(newborn)
         )
+
+    def _estimate(self, live: LiveRun) -> None:
+        labels = live.definition.metadata.get("labels") or {}
+        live.estimate = self._estimates.of(live.namespace, labels)
 
     def _queue(self, live: LiveRun) -> None:
         priority = int(live.definition.spec.get("priority") or 0)
@@ -191,6 +200,9 @@ class Controller:
         self._watchers.tell(live, described=lambda: live_workflow(live))
         self._throttle.remove(live.uid)
         self._admit()
+        if row.phase == "Succeeded" and row.started_at is not None and row.finished_at is not None:
+            labels = live.definition.metadata.get("labels") or {}
+            self._estimates.learn(live.namespace, labels, row.finished_at - row.started_at)
         if is_wanted(live.definition):
             found, spec = live_workflow(live), live.definition.spec
             self._tasks.start("discard", discard(self._executor, spec, found, AT_THE_END))
@@ -301,6 +313,8 @@ class Controller:
 
         Runs that fail to come back end in Error; the others are not touched.
         """
+        for namespace, labels, seconds in await self.reader.successes(REMEMBERED):
+            self._estimates.learn(namespace, labels, seconds)
         history = await self.reader.history_of_live()
         begun = []
         for row in await self.reader.live():
@@ -322,6 +336,7 @@ class Controller:
         try:
             live = self._nursery.revive(store.definition_of(row), row.uid, born_at(row))
             live.n = codec.replay(live.run, entries)
+            self._estimate(live)
             if live.run.suspended:
                 index(live.run)  # any other run is indexed when it is looked at again
         except Exception as error:

@@ -197,6 +197,15 @@ class RunReader:
             found.update((row[0], _run_row(row)) for row in rows)
         return [found[uid] for uid in uids if uid in found]
 
+    async def successes(self, most: int) -> list[tuple[str, dict[str, str], float]]:
+        """(namespace, labels, seconds) of the newest runs that succeeded, oldest first."""
+        rows = await self._database.read(
+            "SELECT namespace, labels, finished_at - started_at FROM runs"
+            " WHERE live=0 AND phase='Succeeded' ORDER BY finished_at DESC LIMIT ?",
+            (most,),
+        )
+        return [(row[0], labels_in(row[1]), row[2]) for row in reversed(rows)]
+
     async def finished(self) -> list[tuple[str, str]]:
         """(uid, phase) of every finished run, newest first."""
         rows = await self._database.read(

@@ -12,6 +12,10 @@ from controller.dag.variables import text_of
 _VERB = re.compile(r"%[-+ #0]*\d*[dxXob]")
 
 
+MOST_ITEMS = 250_000
+"""Every item is a node from the start: a million would fill the memory and stop every other workflow meanwhile."""
+
+
 class BadLoop(Exception):
     """The loop cannot be expanded; the message is Argo's."""
 
@@ -32,7 +36,17 @@ def expand(body: Json) -> Iterator[Item]:
     """The items of a resolved step or task, one at a time. Raises BadLoop at once when there can be none."""
     if body.get("withSequence") is not None:
         return (Item(text, {"item": text}) for text in sequence(body["withSequence"]))
-    return (item_of(value) for value in _values(body))
+    values = _values(body)
+    _check_size("withItems" if body.get("withItems") is not None else "withParam", len(values))
+    return (item_of(value) for value in values)
+
+
+def _check_size(field: str, count: int) -> None:
+    if count > MOST_ITEMS:
+        raise BadLoop(
+            f"{field} has {count} items; a loop may have {MOST_ITEMS}: split it over several steps,"
+            " or hand each step a part of the work"
+        )
 
 
 def _values(body: Json) -> list[Any]:
@@ -105,6 +119,7 @@ def sequence(spec: Json) -> Iterator[str]:
     form = spec.get("format") or "%d"
     if end is None:
         return iter(())
+    _check_size("withSequence", abs(end - start) + 1)
     numbers = range(start, end + 1) if start <= end else range(start, end - 1, -1)
     return (formatted(form, number) for number in numbers)
 

@@ -1,6 +1,7 @@
 """The controller from manifest to result: births in a transaction, steps, watches, lists, ends."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,3 +273,26 @@ async def test_labels_a_workflow_gives_itself_are_seen_and_selected(world: World
     page = await world.controller.list(query(label_selector="team=x"))
     assert [item["metadata"]["name"] for item in page.items] == ["w"]
     assert page.items[0]["metadata"]["labels"]["team"] == "x"
+
+
+async def test_a_workflow_is_estimated_by_the_last_like_it_even_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    world = await World(tmp_path).start()
+    nap = {"name": "nap", "suspend": {"duration": "40s"}}
+    template = {**workflow(nap, metadata={"name": "t"}), "kind": "WorkflowTemplate"}
+    world.controller.shelf.apply(template)
+
+    async def create() -> dict[str, Any]:
+        return await world.controller.create_from("wftmpl", "default", "t", SubmitOptions())
+
+    first = await create()
+    assert "estimatedDuration" not in first["status"]
+    await world.end_of(first)
+    assert (await create())["status"]["estimatedDuration"] == 40
+    await world.crash()
+    await world.start()
+    world.controller.shelf.apply(template)
+    assert (await create())["status"]["estimatedDuration"] == 40
+    assert "estimatedDuration" not in (await world.controller.create(workflow()))["status"]
+    await world.stop()
