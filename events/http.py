@@ -6,7 +6,8 @@ Bodies are capped and timed before anybody looks at them; a handler that cannot 
 import asyncio
 import ssl
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -22,15 +23,22 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 # A client that was refused may finish sending for this long; then the connection is cut.
 _LINGER_S = 2.0
 _DRAIN_S = 5.0
+# A connection that has not sent a whole head by then, or asks nothing more, is closed.
+_HEAD_S = 60.0
+_UNANNOUNCED_BYTES = 1_048_576
+_RETRY_AFTER_S = 1
 
 
 class Refused(EventsError):
     """The request is answered with this status and this text, and nothing more is done with it."""
 
-    def __init__(self, status: int, text: str, *, close: bool = False) -> None:
+    def __init__(
+        self, status: int, text: str, *, close: bool = False, retry_after_s: int = 0
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.close = close
+        self.retry_after_s = retry_after_s
 
 
 class PortUnavailable(EventsError, ServiceError):
@@ -63,11 +71,52 @@ class Tls(msgspec.Struct, frozen=True):
         return context
 
 
-class Listeners:
-    """The listeners of one process. `close` stops them all; requests under way get a few seconds to end."""
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one port has in hand at once: requests that are read or recorded, and what they may weigh."""
 
-    def __init__(self, host: str = "0.0.0.0") -> None:
+    requests: int = 1000
+    bytes: int = 256 * 1024 * 1024
+
+
+class Gate:
+    """Lets requests in while there is room. Who is turned away has been promised nothing, and comes again."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._requests = 0
+        self._bytes = 0
+
+    @contextmanager
+    def room_for(self, request: web.BaseRequest) -> Iterator[None]:
+        """Raises Refused 429. A body counts as announced, but no more than a large one; read_body cuts it there."""
+        length = request.content_length
+        weight = _UNANNOUNCED_BYTES if length is None else min(length, 8 * _UNANNOUNCED_BYTES)
+        is_full = self._requests >= self._limits.requests
+        if is_full or self._bytes + weight > self._limits.bytes:
+            raise Refused(
+                429, "too many requests at once", close=True, retry_after_s=_RETRY_AFTER_S
+            )
+        self._requests += 1
+        self._bytes += weight
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            self._bytes -= weight
+
+
+class Listeners:
+    """The listeners of one process. `close` stops them all; requests under way get a few seconds to end.
+
+    Each port has in hand what `limits` allow; `head_s` is how long a connection may take to ask something.
+    """
+
+    def __init__(
+        self, host: str = "0.0.0.0", limits: Limits | None = None, head_s: float = _HEAD_S
+    ) -> None:
         self._host = host
+        self._limits = limits or Limits()
+        self._head_s = head_s
         self._open: dict[tuple[str, int], _Listener] = {}
         self._changing = asyncio.Lock()
 
@@ -85,7 +134,7 @@ class Listeners:
         async with self._changing:
             listener = self._open.get(place)
             if listener is None:
-                listener = _Listener(*place, tls)
+                listener = _Listener(*place, tls, Gate(self._limits), self._head_s)
                 listener.add(path, handler, owner)
                 await listener.start()
                 self._open[place] = listener
@@ -113,10 +162,11 @@ class Listeners:
 class _Listener:
     """One port and the paths on it."""
 
-    def __init__(self, host: str, port: int, tls: Tls | None) -> None:
+    def __init__(self, host: str, port: int, tls: Tls | None, gate: Gate, head_s: float) -> None:
         self.host = host
         self.port = port
         self.tls = tls
+        self._gate = gate
         self._routes: dict[str, tuple[Handler, str]] = {}
         self._left: set[str] = set()
         # Bodies stay as they were sent: signatures are made over the raw bytes, and an unpacked body has no cap.
@@ -125,6 +175,7 @@ class _Listener:
             access_log=None,
             auto_decompress=False,
             lingering_time=_LINGER_S,
+            keepalive_timeout=head_s,
         )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=_DRAIN_S)
 
@@ -172,12 +223,10 @@ class _Listener:
         if route is None:
             return self._elsewhere(request)
         try:
-            return await route[0](request)
+            with self._gate.room_for(request):
+                return await route[0](request)
         except Refused as refusal:
-            response = text(refusal.status, str(refusal))
-            if refusal.close:
-                response.force_close()
-            return response
+            return _refused(refusal)
         except (
             Exception
         ) as error:  # one request's fault must not take the connection's other requests along
@@ -190,6 +239,15 @@ class _Listener:
         if request.path in self._left:
             return text(400, "endpoint is inactive")
         return text(404, "404 page not found")
+
+
+def _refused(refusal: Refused) -> web.Response:
+    response = text(refusal.status, str(refusal))
+    if refusal.retry_after_s:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+    if refusal.close:
+        response.force_close()
+    return response
 
 
 def text(status: int, words: str) -> web.Response:

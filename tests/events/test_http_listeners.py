@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from events.http import Listeners, PortUnavailable, Refused, Tls, read_body, text
+from events.http import Limits, Listeners, PortUnavailable, Refused, Tls, read_body, text
 from events.ports import BadSourceConfig
 
 CAP = 1000
@@ -220,3 +220,75 @@ async def test_a_certificate_that_is_none_is_said(
     bad: Any = Tls(b"no", b"certificate")
     with pytest.raises(BadSourceConfig, match="not a certificate and its key"):
         await listeners.route(port=number, path="/a", handler=echo, owner="a", tls=bad)
+
+
+class Slow:
+    """A handler that ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.recorded = 0
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        await read_body(request, cap_bytes=CAP, patience_s=5)
+        await self.go.wait()
+        self.recorded += 1
+        return text(200, "success")
+
+
+async def test_a_flood_is_told_to_come_again_and_nothing_accepted_is_lost(
+    free_port: Callable[[], int],
+) -> None:
+    slow, port = Slow(), free_port()
+    listeners = Listeners("127.0.0.1", Limits(requests=20))
+    await listeners.route(port=port, path="/", handler=slow, owner="slow")
+    url = f"http://127.0.0.1:{port}/"
+    seen: list[int] = []
+
+    async def post(client: aiohttp.ClientSession) -> None:
+        async with client.post(url, data=b"{}") as answer:
+            seen.append(answer.status)
+            assert (answer.headers.get("Retry-After") == "1") is (answer.status == 429)
+        if seen.count(429) == 80:
+            slow.go.set()
+
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as client, asyncio.TaskGroup() as group:
+        for _ in range(100):
+            group.create_task(post(client))
+    assert (seen.count(200), seen.count(429)) == (20, 80)
+    assert slow.recorded == 20
+    assert await get(port, "/health") == (200, "OK")
+    async with aiohttp.ClientSession() as client:
+        await post(client)
+    assert seen[-1] == 200
+    await listeners.close()
+
+
+async def test_bodies_that_are_too_much_together_are_told_to_come_again(
+    free_port: Callable[[], int],
+) -> None:
+    port = free_port()
+    listeners = Listeners("127.0.0.1", Limits(bytes=1500))
+    await listeners.route(port=port, path="/echo", handler=echo, owner="the first")
+    assert (await talk(port, HEAD + b"Content-Length: 3\r\n\r\nabc")).startswith(b"HTTP/1.1 200")
+    unannounced = await talk(port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    assert unannounced.startswith(b"HTTP/1.1 429")
+    await listeners.close()
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"POST /echo HT", b"POST /echo HTTP/1.1\r\nHost: x\r\nX-A: "]
+)
+async def test_a_connection_that_never_finishes_its_head_is_closed(
+    free_port: Callable[[], int], said: bytes
+) -> None:
+    port = free_port()
+    listeners = Listeners("127.0.0.1", head_s=0.3)
+    await listeners.route(port=port, path="/echo", handler=echo, owner="the first")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+    await listeners.close()
