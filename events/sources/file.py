@@ -13,11 +13,9 @@ reported at the next start.
 
 import asyncio
 import os
-import re
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from enum import IntFlag
 from typing import NamedTuple
 
 import msgspec
@@ -25,23 +23,14 @@ import orjson
 
 from bireme.kit.errors import ServiceError
 from events import fields
+from events.folders import Op, WatchPath, matcher, operations
 from events.patience import publish_until_durable
-from events.ports import BadSourceConfig, EventsError, NewEvent, Publish, Surroundings
+from events.ports import EventsError, NewEvent, Publish, Surroundings
 from events.registry import sources
 
 _POLL_S = 0.1
 _SAVE_AFTER_S = 1.0
 _READING = frozenset({"opened", "closed_no_write"})
-
-
-class Op(IntFlag):
-    """What happened to a file; the numbers are upstream's."""
-
-    CREATE = 1
-    WRITE = 2
-    REMOVE = 4
-    RENAME = 8
-    CHMOD = 16
 
 
 class Stamp(NamedTuple):
@@ -81,14 +70,6 @@ class DirectoryUnavailable(EventsError, ServiceError):
 
     retriable = True
     blame = "service"
-
-
-class WatchPath(fields.Fields, frozen=True, kw_only=True):
-    """Which files: one by `path`, or those whose name `pathRegexp` is found in; both relative to `directory`."""
-
-    directory: str = ""
-    path: str = ""
-    path_regexp: str = ""
 
 
 _EVERYTHING = Sight("")  # stands for every name of the directory
@@ -279,46 +260,6 @@ def _ops(old: Stamp | None, new: Stamp, left: Collection[tuple[int, int, int]]) 
         yield Op.WRITE
     if old.mode != new.mode:
         yield Op.CHMOD
-
-
-def operations(text: str) -> Op:
-    """The operations that `eventType` names; several are joined with `|`. Raises BadSourceConfig."""
-    if not text:
-        raise BadSourceConfig(
-            "type must be specified: eventType is CREATE, WRITE, REMOVE, RENAME or CHMOD"
-        )
-    wanted = Op(0)
-    for word in text.split("|"):
-        if word not in Op.__members__:
-            known = ", ".join(Op.__members__)
-            raise BadSourceConfig(f"eventType: unknown {word!r}; known: {known}")
-        wanted |= Op[word]
-    return wanted
-
-
-def matcher(config: WatchPath) -> Callable[[str], bool]:
-    """Whether a name inside the directory is wanted. Raises BadSourceConfig."""
-    if complaint := _complaint(config):
-        raise BadSourceConfig(f"watchPathConfig: {complaint}")
-    if config.path:
-        return lambda name: name == config.path
-    try:
-        found = re.compile(config.path_regexp).search
-    except re.error as error:
-        raise BadSourceConfig(f"pathRegexp: {config.path_regexp!r}: {error}") from error
-    return lambda name: found(name) is not None
-
-
-def _complaint(config: WatchPath) -> str:
-    if not config.directory:
-        return "directory is required"
-    if not os.path.isabs(config.directory):
-        return "directory must be an absolute file path"
-    if not config.path and not config.path_regexp:
-        return "either path or pathRegexp must be specified"
-    if config.path and config.path_regexp:
-        return "path and pathRegexp cannot be specified together"
-    return "path must be a relative file path" if os.path.isabs(config.path) else ""
 
 
 def _stamp(status: os.stat_result) -> Stamp:

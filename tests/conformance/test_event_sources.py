@@ -73,10 +73,10 @@ class RefusingBus(MemoryBus):
 
     away = False
 
-    async def publish(self, events: Any) -> Any:
+    async def publish(self, events: Any, also: Any = None) -> Any:
         if self.away:
             raise StorageUnavailable("the disk is full")
-        return await super().publish(events)
+        return await super().publish(events, also)
 
 
 class OneSecret:
