@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from controller import happenings
 from sensors import explain
 from sensors import store as decided
 from server import log
@@ -170,6 +171,14 @@ def _origin(row: Any, found: Mapping[str, Any], fired: list[dict[str, Any]]) -> 
     if before:
         return f"resubmitted from workflow {before}"
     return "applied from a manifest" if row.firing else "submitted by hand"
+
+
+@routes.add("GET", BASE + "/workflow-events/{namespace}/{name}", "list", "workflows")
+async def workflow_events(ask: Ask) -> web.StreamResponse:
+    """What happened to a workflow, as Argo's events tell it; the last `limit` of them, oldest first."""
+    steps = await ask.deck.controller.reading.history(ask.namespace, ask.part("name"))
+    limit = max(ask.number("limit", 1000), 1)
+    return replies.reply({"items": list(happenings.of_history(steps))[-limit:]})
 
 
 @routes.add("GET", BASE + "/kinds", "list", "kinds")

@@ -54,17 +54,22 @@ def sensor(client: Client, name: str, form: str | None) -> None:
 
 @explain.command("workflow")
 @click.argument("name")
+@click.option("--events", is_flag=True, help="Also list what happened, as Argo's events tell it.")
 @options.engine
 @options.output
-def workflow(client: Client, name: str, form: str | None) -> None:
-    """Where a workflow comes from, and why it is as it is.
+def workflow(client: Client, name: str, events: bool, form: str | None) -> None:
+    """Where a workflow comes from, and why it is as it is; with --events also all that happened, step by step.
 
     \b
     Examples:
       bireme explain workflow @latest
+      bireme explain workflow nightly-x7k2p --events
     """
     path = f"/api/v1/bireme/explain/workflow/{client.namespace}/{segment(name)}"
     found = client.get(path)
+    if events:
+        place = f"/api/v1/bireme/workflow-events/{client.namespace}/{segment(name)}"
+        found["events"] = client.get(place)["items"]
     if form in ("json", "yaml"):
         output.values(found, form)
     else:
@@ -115,6 +120,13 @@ def show_workflow(found: Json) -> None:
     for node in found["nodes"]:
         message = f": {node['message']}" if node["message"] else ""
         click.echo(f"  {output.coloured(node['phase'])}  {node['name']}{message}")
+    for event in found.get("events") or ():
+        _event(event)
+
+
+def _event(event: Json) -> None:
+    colour = "yellow" if event["type"] == "Warning" else None
+    click.echo(f"  {event['time']}  {click.style(event['reason'], fg=colour)}  {event['message']}")
 
 
 def _title(text: str) -> None:
