@@ -13,6 +13,7 @@ from bireme.lang.script import Scripts
 from bireme.manifests import yaml
 from bireme.manifests.decode import decode, members
 from bireme.manifests.events import EventSource, Sensor, Trigger
+from bireme.manifests.lint_crd import size_doubts
 from bireme.manifests.lint_events import event_doubts
 from bireme.manifests.lint_sources import source_doubts
 from bireme.manifests.lint_workflow import workflow_doubts
@@ -138,10 +139,24 @@ def refused_by_argo(manifest: Manifest[Any]) -> Iterator[Problem]:
         field = path.rpartition(".")[2]
         message = f"Argo 4 refuses the older spelling '{field}'"
         yield problem(manifest, message, path, f"Write {today}.")
+    for path, message, advice in _too_long(manifest):
+        yield problem(manifest, message, path, advice)
     for path in _extensions(manifest):
         field = path.rpartition(".")[2]
         message = f"'{field}' is an extension that Argo does not know"
         yield problem(manifest, message, path, "Leave it out where Argo has to read the manifest.")
+
+
+def _too_long(manifest: Manifest[Any]) -> Iterator[tuple[str, str, str]]:
+    spec = manifest.raw.get("spec") or {}
+    if manifest.kind in _RUNS:
+        root, plain = "spec", spec
+    elif isinstance(manifest, CronWorkflow):
+        root, plain = "spec.workflowSpec", spec.get("workflowSpec") or {}
+    else:
+        return
+    for path, message, advice in size_doubts(plain):
+        yield f"{root}.{path}", message, advice
 
 
 def _extensions(manifest: Manifest[Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from bireme.kit.errors import Problem, UserError
 from bireme.manifests.control import RetryStrategy
 from bireme.manifests.doubts import Doubt, steps_of
 from bireme.manifests.lint_calls import call_doubts
+from bireme.manifests.lint_crd import word_doubts
 from bireme.manifests.lint_outputs import output_doubts
 from bireme.manifests.lint_pod_fields import pod_doubts
 from bireme.manifests.lint_reach import reach_doubts
@@ -41,6 +42,7 @@ def _all(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Dou
     plain = manifest.raw["spec"] if root == "spec" else manifest.raw["spec"]["workflowSpec"]
     complete = manifest.kind in ("Workflow", "CronWorkflow") and spec.workflow_template_ref is None
     yield from tag_doubts(plain, complete=complete)
+    yield from word_doubts(plain)
     yield from pod_doubts(plain)
 
 

@@ -174,6 +174,16 @@ DOUBTS = {
         "  entrypoint: m\n  templates:\n  - {name: m, container: {image: i, args: ['{{=1 +}}']}}\n",
         (3, "does not parse"),
     ),
+    "a merge strategy that kubectl does not know": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    resource:\n      action: patch\n"
+        "      mergeStrategy: mix\n      manifest: 'kind: Pod'\n",
+        (6, "'mix' is not one of strategic, merge, json"),
+    ),
+    "a gauge that does something else": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    suspend: {}\n    metrics:\n      prometheus:\n"
+        "      - {name: g, help: h, gauge: {value: '1', operation: Mul}}\n",
+        (7, "'Mul' is not one of Set, Add, Sub"),
+    ),
     "a blank before the expression": (
         "  entrypoint: m\n  templates:\n  - {name: m, container: {image: i, args: ['{{ =1 + 1}}']}}\n",
         (3, "taken as a name"),
@@ -294,3 +304,12 @@ def test_argos_own_examples_lint_without_errors() -> None:
     found, count = lint([(file.read_text(), file.name) for file in files])
     assert [str(problem) for problem in found if problem.severity == "error"] == []
     assert count == 153
+
+
+def test_strict_argo_names_lists_that_a_cluster_does_not_admit() -> None:
+    tasks = "".join(f"      - {{name: t{i}, template: t}}\n" for i in range(201))
+    spec = "  entrypoint: m\n  templates:\n  - name: m\n    dag:\n      tasks:\n" + tasks
+    spec += "  - {name: t, suspend: {}}\n"
+    assert linted("Workflow", spec) == []
+    ((line, _, message),) = linted("Workflow", spec, strict_argo=True)
+    assert (line, message) == (5, "201 are more than the 200 that a cluster admits")
