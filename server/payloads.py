@@ -132,6 +132,16 @@ def object_created(*, bucket: str = "landing", key: str = "sales.csv", size: int
     return {"EventName": "s3:ObjectCreated:Put", "Key": f"{bucket}/{key}", "Records": [record]}
 
 
+def rows() -> bytes:
+    """What the ETL examples read."""
+    return b"north,1\nsouth,2\nwest,3\n"
+
+
+def name() -> str:
+    """A new object's."""
+    return f"sent-{uuid.uuid4().hex[:8]}"
+
+
 def message(*, number: int = 1, state: str = "paid", total: float = 120) -> Json:
     """An order, as a stream of orders carries it."""
     return {"id": number, "state": state, "total": total, "currency": "EUR", "at": _now()}

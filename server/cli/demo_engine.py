@@ -25,7 +25,7 @@ EXAMPLES = next(
 )
 """Beside the packages in a checkout, inside this one when installed from a wheel."""
 
-USES = ("github-ci", "s3-etl", "nightly-cron", "stream-pipeline")
+USES = ("github-ci", "directory-etl", "nightly-cron", "stream-pipeline")
 _PORT = "12000"
 
 

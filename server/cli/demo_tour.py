@@ -51,7 +51,7 @@ class Tour:
     def _upload(self) -> None:
         _heading(
             "2. An upload kicks off ETL",
-            "A directory stands for the S3 bucket here; the S3 source itself comes with a later release.",
+            "A directory stands for the S3 bucket here; examples/s3-etl is the same with a real one.",
         )
         self._grows("etl-", self._drop)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from server import payloads
-from server.cli import client
+from server.cli import client, upload
 from server.cli.client import Failed
 from server.payloads import Delivery
 
@@ -77,9 +77,11 @@ MAKERS: dict[str, Callable[[Mapping[str, Any]], Delivery]] = {
 def send(
     kind: str, url: str, data: str, server: str, token: str, namespace: str, **asked: Any
 ) -> None:
-    """Send a realistic event: github, webhook, s3 (an object notification), stream and kafka (a message).
+    """Send a realistic event: github, webhook, s3 (an object), stream and kafka (a message).
 
     Without --to the running engine is asked where a source of that kind listens. For kafka it is BROKER/TOPIC.
+    For s3 it is s3://BUCKET/KEY, and an object is put there (keys and AWS_ENDPOINT_URL from the environment);
+    with an http URL a notification is posted instead.
 
     \b
     Examples:
@@ -87,6 +89,7 @@ def send(
       bireme send stream --to http://127.0.0.1:12000/orders --set state=open --set total=500
       bireme send webhook --data '{"a": 1}'
       bireme send kafka --to 127.0.0.1:9092/orders
+      bireme send s3 --to s3://landing/sales/a.csv --data @a.csv
     """
     made = MAKERS[kind](asked)
     if data:
@@ -95,6 +98,9 @@ def send(
         click.echo(to_kafka(url or _topic(client.connect(server, token, namespace)), made.body))
         return
     place = url or _find(client.connect(server, token, namespace), kind)
+    if place.startswith("s3://"):
+        click.echo(upload.put(place, _given(data) if data else payloads.rows()))
+        return
     status, answer = post(place, made)
     colour = "green" if status < 300 else "red"
     click.echo(f"{click.style(str(status), fg=colour)} {place}: {answer}")
@@ -127,6 +133,8 @@ def _changed(body: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
 
 def _find(engine: client.Client, kind: str) -> str:
     """Where the first source of that kind listens. Raises Failed with what to do when there is none."""
+    if kind == "s3" and (bucket := _bucket(engine)):
+        return bucket
     wanted = _SOURCE_OF[kind]
     for item in engine.get(f"/api/v1/event-sources/{engine.namespace}")["items"]:
         for config in (item["spec"].get(wanted) or {}).values():
@@ -135,6 +143,16 @@ def _find(engine: client.Client, kind: str) -> str:
                 host = urlsplit(engine.server).hostname
                 return f"http://{host}:{place['port']}{place.get('endpoint') or '/'}"
     raise Failed(f"no {wanted} source is applied; name a URL with --to")
+
+
+def _bucket(engine: client.Client) -> str:
+    """A new object's address in the bucket of the first s3 source; empty when there is none."""
+    for item in engine.get(f"/api/v1/event-sources/{engine.namespace}")["items"]:
+        for config in (item["spec"].get("s3") or {}).values():
+            asked = config.get("filter") or {}
+            key = f"{asked.get('prefix', '')}{payloads.name()}{asked.get('suffix', '.csv')}"
+            return f"s3://{config['bucket']}/{key}"
+    return ""
 
 
 def _topic(engine: client.Client) -> str:
