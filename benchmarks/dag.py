@@ -20,6 +20,7 @@ from bireme.kit.ids import RandomIds
 from bireme.storage.open import open_database
 from controller.run import Controller
 from executor.backends.memory import MemoryBackend
+from server.wiring import GC_THRESHOLDS
 
 SIZES = (1_000, 100_000)
 WIDTH = 50
@@ -166,6 +167,7 @@ class Shell:
         self.folder = folder
 
     async def __aenter__(self) -> Controller:
+        gc.set_threshold(*GC_THRESHOLDS)
         clock = SystemClock()
         self.database = await open_database(self.folder / "bench.db")
         self.controller = Controller(self.database, MemoryBackend(clock), clock, RandomIds())
