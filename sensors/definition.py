@@ -5,7 +5,7 @@ from typing import Any
 
 from events.model import Event
 from sensors import parameters
-from sensors.errors import BadSensor
+from sensors.errors import BadSensor, TriggerFailed
 
 Json = dict[str, Any]
 
@@ -30,6 +30,14 @@ def block(definition: Json, kind: str, events: Mapping[str, Event]) -> Json:
 def payload(block: Json, events: Mapping[str, Event]) -> bytes:
     """The body that the `payload` of a kind's block makes; empty without one, or when all its entries were skipped."""
     return parameters.payload(parameters.decode(block.get("payload")), events)
+
+
+def check_status(status: int, allow: list[int] | None) -> None:
+    """Every status is a success unless the policy lists the allowed ones. Raises TriggerFailed with Argo's words."""
+    if allow and status not in allow:
+        raise TriggerFailed(
+            f"policy application resulted in failure. http response status {status} is not allowed"
+        )
 
 
 def allowed_statuses(definition: Json) -> list[int] | None:

@@ -8,14 +8,11 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from events.model import Event
 from events.ports import Place
 from sensors import parameters
 from sensors.errors import BadSensor, TriggerFailed
 from sensors.model import Firing
-from sensors.parameters import Placement
 from sensors.ports import ManifestSource
 from sensors.registry import manifest_sources
 from sensors.surroundings import Surroundings
@@ -39,7 +36,7 @@ def begun(kind: str, block: Json, events: Mapping[str, Event]) -> Json:
         return {"object": _one(parameters.apply(found, level, events), kind)}
     if not place:
         raise BadSensor(f"unknown artifact location: {kind}.source needs one of {_known()}")
-    placed = msgspec.to_builtins(list(parameters.placements(level, events)))
+    placed = parameters.rows(parameters.placements(level, events))
     return {"source": {place: source[place]}, "placements": placed, "trigger": kind}
 
 
@@ -104,7 +101,7 @@ class Fetcher:
     def placed(self, start: Json, found: Json) -> Json:
         """The object with the values that waited for it."""
         result: Any = found
-        for item in msgspec.convert(start["placements"], list[Placement]):
+        for item in parameters.from_rows(start["placements"]):
             result = parameters.place(result, item)
         return _one(result, start["trigger"])
 

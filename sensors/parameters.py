@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -59,6 +59,17 @@ class Placement(msgspec.Struct, frozen=True):
     text: str
     type: str
     raw: bool
+
+
+def rows(given: Iterable[Placement]) -> list[Json]:
+    """Placements as a row keeps them."""
+    found: list[Json] = msgspec.to_builtins(list(given))
+    return found
+
+
+def from_rows(given: list[Json]) -> list[Placement]:
+    """Placements back from a row."""
+    return msgspec.convert(given, list[Placement])
 
 
 def decode(given: Any) -> list[Parameter]:

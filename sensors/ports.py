@@ -45,6 +45,36 @@ class Workflows(Protocol):
         """The workflow that `submit --from cronwf/NAME` makes. Raises NotFound."""
         ...
 
+    async def labels(self, namespace: str, name: str) -> dict[str, str]:
+        """The labels of a workflow as it is now, its phase among them. Raises NotFound."""
+        ...
+
+
+class Cluster(Protocol):
+    """Objects of a Kubernetes cluster, as plain JSON values with apiVersion, kind, metadata.name and .namespace.
+
+    Every method may raise TriggerRefused (the cluster does not accept the object, or us) and TriggerFailed (it did not
+    answer, or asks to be asked again). Nothing is tried again here.
+    """
+
+    async def get(self, thing: dict[str, Any]) -> dict[str, Any] | None:
+        """The live object that `thing` names."""
+        ...
+
+    async def create(self, thing: dict[str, Any]) -> dict[str, Any]:
+        """Raises Conflict when there is one of that name."""
+        ...
+
+    async def replace(self, thing: dict[str, Any]) -> dict[str, Any]: ...
+
+    async def patch(self, thing: dict[str, Any], strategy: str) -> dict[str, Any] | None:
+        """`strategy` is the patch's media type; None when there is no such object."""
+        ...
+
+    async def delete(self, thing: dict[str, Any]) -> None:
+        """An object that is not there is as good as deleted."""
+        ...
+
 
 class Trigger(Protocol):
     """One kind of trigger. Built once as `cls(surroundings)` and used for every firing of the kind."""

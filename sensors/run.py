@@ -58,7 +58,12 @@ class SensorBank:
         self.clock = clock
         self.scripts = scripts
         surroundings = Surroundings(
-            clock=clock, ids=ids, workflows=workflows, secrets=secrets, reach=reach
+            clock=clock,
+            ids=ids,
+            workflows=workflows,
+            secrets=secrets,
+            reach=reach,
+            database=database,
         )
         self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom())
         self._entries: dict[str, Entry] = {}

@@ -23,5 +23,9 @@ class WorkflowsPort:
     ) -> dict[str, str]:
         return await self._controller.operate(namespace, name, operation, options, firing)
 
+    async def labels(self, namespace: str, name: str) -> dict[str, str]:
+        found = await self._controller.get(namespace, name)
+        return dict(found["metadata"].get("labels") or {})
+
     async def of_cron(self, namespace: str, name: str) -> Json:
         return self._crons.by_hand(namespace, name)

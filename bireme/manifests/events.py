@@ -59,8 +59,11 @@ TRIGGER_KINDS = frozenset(
         "pulsar",
         "azureServiceBus",
         "email",
+        "cloudevents",
     )
 )
+OWN_TRIGGER_KINDS = frozenset(("cloudevents",))
+"""Kinds that Argo does not have."""
 
 
 class EventService(Spec, frozen=True):

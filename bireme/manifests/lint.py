@@ -12,7 +12,7 @@ from bireme.kit.errors import InvalidManifest, Problem
 from bireme.lang.script import Scripts
 from bireme.manifests import yaml
 from bireme.manifests.decode import decode, members
-from bireme.manifests.events import EventSource, Sensor, Trigger
+from bireme.manifests.events import OWN_TRIGGER_KINDS, EventSource, Sensor, Trigger
 from bireme.manifests.lint_crd import size_doubts
 from bireme.manifests.lint_events import event_doubts
 from bireme.manifests.lint_sources import source_doubts
@@ -166,3 +166,5 @@ def _extensions(manifest: Manifest[Any]) -> Iterator[str]:
         for field in ("join", "coalesce", "concurrency", "breaker"):
             if trigger.template is not None and getattr(trigger.template, field) is not None:
                 yield f"spec.triggers[{index}].template.{field}"
+        if trigger.template is not None and trigger.template.kind in OWN_TRIGGER_KINDS:
+            yield f"spec.triggers[{index}].template.{trigger.template.kind}"

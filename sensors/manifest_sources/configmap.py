@@ -1,7 +1,9 @@
 """`source.configmap`: a key of an applied ConfigMap.
 
-source:
-  configmap: {name: workflows, key: build.yaml}
+    source:
+      configmap: {name: workflows, key: build.yaml}
+
+A config map that is not there yet is worth a retry.
 """
 
 from typing import Any

@@ -1,7 +1,9 @@
 """`source.file`: a file of this machine.
 
-source:
-  file: {path: /etc/bireme/build.yaml}
+    source:
+      file: {path: /etc/bireme/build.yaml}
+
+A file that is not there yet is worth a retry.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from bireme.storage.ports import Transaction
 from events.model import Event
-from sensors import cli_flags, definition, fetching, labels
+from sensors import cli_flags, definition, fetching, labels, policy, submitting
 from sensors.errors import BadSensor
 from sensors.model import Firing, Origin, Receipt
 from sensors.registry import triggers
@@ -42,7 +42,7 @@ class ArgoWorkflowTrigger:
     """Makes workflows, named after the firing that asked for them."""
 
     def __init__(self, surroundings: Surroundings) -> None:
-        self.workflows = surroundings.workflows
+        self.around = surroundings
         self.fetcher = fetching.Fetcher(surroundings)
 
     def prepare(self, given: Json, events: Mapping[str, Event], origin: Origin) -> Json:
@@ -51,10 +51,13 @@ class ArgoWorkflowTrigger:
         operation, flags = block.get("operation") or "submit", block.get("args") or []
         if operation not in ("submit", "submit-from", *_OPERATIONS):
             raise BadSensor(f"unknown workflow operation type {operation}")
+        spec = {"operation": operation, "flags": flags, "at": origin.at}
+        if given.get("policy"):
+            spec["policy"] = policy.wanted(given)
         start = fetching.begun("argoWorkflow", block, events)
         if "object" in start:
-            return _act(operation, start["object"], flags, origin)
-        return {"operation": operation, "flags": flags, "start": start, "at": origin.at}
+            return _act(spec, start["object"], origin)
+        return {**spec, "start": start}
 
     def is_complete(self, firing: Firing) -> bool:
         spec = firing.spec or {}
@@ -65,40 +68,38 @@ class ArgoWorkflowTrigger:
         origin = Origin(firing.namespace, firing.sensor, firing.trigger, spec["at"])
         if "start" in spec:
             found = await self.fetcher.finished(spec["start"], firing)
-            spec = _act(spec["operation"], found, spec["flags"], origin)
+            spec = _act(_without(spec, "start"), found, origin)
         if cron := spec.get("cron"):
-            made = await self.workflows.of_cron(cron["namespace"], cron["name"])
-            spec = {"operation": "submit", "manifest": _labelled(made, spec["flags"], origin)}
+            made = await self.around.workflows.of_cron(cron["namespace"], cron["name"])
+            spec = _submission(_without(spec, "cron"), made, origin)
         return replace(firing, spec=spec)
 
     def fits_inside(self, firing: Firing) -> bool:
-        return "manifest" in (firing.spec or {})
+        spec = firing.spec or {}
+        return "manifest" in spec and not spec.get("policy")
 
     def fire_inside(self, tx: Transaction, firing: Firing) -> Receipt:
-        made = self.workflows.submit(tx, (firing.spec or {})["manifest"], firing.id)
-        return Receipt(
-            kind="Workflow", namespace=made["namespace"], name=made["name"], uid=made["uid"]
-        )
+        made = self.around.workflows.submit(tx, (firing.spec or {})["manifest"], firing.id)
+        return submitting.receipt(made)
 
     async def fire(self, firing: Firing) -> Receipt:
         spec = firing.spec or {}
-        options: Json = spec["options"]
-        made = await self.workflows.operate(
-            spec["namespace"], spec["name"], spec["operation"], options, firing.id
+        if "manifest" in spec:
+            return await submitting.submit(self.around, firing)
+        made = await self.around.workflows.operate(
+            spec["namespace"], spec["name"], spec["operation"], spec["options"], firing.id
         )
-        return Receipt(
-            kind="Workflow",
-            namespace=made.get("namespace", spec["namespace"]),
-            name=made.get("name", spec["name"]),
-            uid=made.get("uid", ""),
-            note=spec["operation"],
+        return submitting.receipt(
+            {"namespace": spec["namespace"], "name": spec["name"], **made}, spec["operation"]
         )
 
     async def close(self) -> None:
         await self.fetcher.close()
 
 
-def _act(operation: str, manifest: Json, flags: list[str], origin: Origin) -> Json:
+def _act(spec: Json, manifest: Json, origin: Origin) -> Json:
+    """What is to be done with the object: submit what it is or refers to, or operate on the workflow it names."""
+    operation: str = spec["operation"]
     metadata: Json = manifest.get("metadata") or {}
     name = metadata.get("name") or ""
     if operation == "submit":
@@ -106,26 +107,25 @@ def _act(operation: str, manifest: Json, flags: list[str], origin: Origin) -> Js
             raise BadSensor(
                 "failed to trigger the workflow, neither name nor generateName is given"
             )
-        return {"operation": "submit", "manifest": _labelled(manifest, flags, origin)}
+        return _submission(spec, manifest, origin)
     if not name:
         raise BadSensor(f"failed to execute the workflow {operation} operation, no name is given")
     if operation == "submit-from":
-        return _from(manifest, flags, origin)
+        return _from(spec, manifest, origin)
     return {
         "operation": operation,
         "namespace": metadata.get("namespace") or origin.namespace,
         "name": name,
-        "options": cli_flags.options(flags),
+        "options": cli_flags.options(spec["flags"]),
     }
 
 
-def _from(manifest: Json, flags: list[str], origin: Origin) -> Json:
+def _from(spec: Json, manifest: Json, origin: Origin) -> Json:
     """What `submit --from` makes: known at once for a template, asked for when the trigger acts for a schedule."""
     kind, metadata = str(manifest.get("kind")), manifest["metadata"]
     name, namespace = metadata["name"], metadata.get("namespace") or origin.namespace
     if kind.lower() == "cronworkflow":
-        cron = {"namespace": namespace, "name": name}
-        return {"operation": "submit-from", "cron": cron, "flags": flags, "at": origin.at}
+        return {**spec, "cron": {"namespace": namespace, "name": name}}
     if kind.lower() not in _REFERENCES:
         raise BadSensor(
             f"invalid kind {kind}: submit-from takes a WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow"
@@ -136,9 +136,15 @@ def _from(manifest: Json, flags: list[str], origin: Origin) -> Json:
         "metadata": {"generateName": f"{name}-", "namespace": namespace},
         "spec": {"workflowTemplateRef": {"name": name, **_REFERENCES[kind.lower()]}},
     }
-    return {"operation": "submit", "manifest": _labelled(made, flags, origin)}
+    return _submission(spec, made, origin)
 
 
-def _labelled(manifest: Json, flags: list[str], origin: Origin) -> Json:
+def _submission(spec: Json, manifest: Json, origin: Origin) -> Json:
     """The workflow with Argo's three labels, its namespace, and what the command line flags ask for."""
-    return cli_flags.apply(labels.labelled(manifest, origin), flags)
+    made = cli_flags.apply(labels.labelled(manifest, origin), spec["flags"])
+    kept = {"policy": spec["policy"]} if spec.get("policy") else {}
+    return {"operation": "submit", "manifest": made, **kept}
+
+
+def _without(spec: Json, name: str) -> Json:
+    return {key: value for key, value in spec.items() if key != name}

@@ -26,7 +26,7 @@ from bireme.kit import outward
 from events.model import Event
 from sensors import definition, parameters
 from sensors.credentials import Credentials
-from sensors.errors import BadSensor, TriggerFailed
+from sensors.errors import BadSensor
 from sensors.model import Firing, Origin, Receipt
 from sensors.registry import triggers
 from sensors.surroundings import Surroundings
@@ -76,19 +76,11 @@ class HttpTrigger:
             tls=credentials.tls(spec["tls"]),
         )
         answer = await self.web.send(request, timeout_s=spec["timeout_s"])
-        check_status(answer.status, spec["allow"])
+        definition.check_status(answer.status, spec["allow"])
         return Receipt(kind="http", status=answer.status)
 
     async def close(self) -> None:
         await self.web.close()
-
-
-def check_status(status: int, allow: list[int] | None) -> None:
-    """Every status is a success unless the policy lists the allowed ones. Raises TriggerFailed with Argo's words."""
-    if allow and status not in allow:
-        raise TriggerFailed(
-            f"policy application resulted in failure. http response status {status} is not allowed"
-        )
 
 
 def _url(block: Json) -> str:

@@ -1,8 +1,10 @@
 """The `log` trigger: one line per dependency of the firing, its data as the message.
 
-template:
-  name: see
-  log: {}
+    template:
+      name: see
+      log: {}
+
+Data that is no text is shown in base64. `intervalSeconds` has no effect, as upstream.
 """
 
 import base64

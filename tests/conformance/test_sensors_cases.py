@@ -13,11 +13,11 @@ from bireme.kit.errors import BiremeError
 from bireme.sandbox.run import Sandbox
 from events.model import Event
 from sensors import compile, parameters, retry
+from sensors.definition import check_status
 from sensors.errors import BadSensor, TriggerFailed
 from sensors.evaluate import step
 from sensors.filters.time import time_of_day
 from sensors.model import SensorState, Verdict
-from sensors.triggers.http import check_status
 from sensors.view import View
 
 TABLE = Path(__file__).parents[2] / ".." / "shared" / "conformance" / "cases" / "argo-events.json"

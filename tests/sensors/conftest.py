@@ -25,6 +25,7 @@ class PlayedWorkflows:
 
     def __init__(self) -> None:
         self.started: list[str] = []
+        self.labelled: list[dict[str, str]] = []
         self.operations: list[tuple[str, str, str, dict[str, Any]]] = []
 
     def submit(self, tx: Transaction, manifest: dict[str, Any], firing: str) -> dict[str, str]:
@@ -49,6 +50,9 @@ class PlayedWorkflows:
     ) -> dict[str, str]:
         self.operations.append((namespace, name, operation, options))
         return {"namespace": namespace, "name": name, "uid": ""}
+
+    async def labels(self, namespace: str, name: str) -> dict[str, str]:
+        return self.labelled.pop(0) if self.labelled else {}
 
     async def of_cron(self, namespace: str, name: str) -> dict[str, Any]:
         if name != "nightly":

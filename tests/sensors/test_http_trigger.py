@@ -35,6 +35,9 @@ class Played:
     async def operate(self, *what: Any) -> dict[str, str]:
         return {}
 
+    async def labels(self, namespace: str, name: str) -> dict[str, str]:
+        return {}
+
     async def of_cron(self, namespace: str, name: str) -> dict[str, Any]:
         return {}
 

@@ -1,0 +1,90 @@
+"""The `azureServiceBus` trigger: one message per firing into a queue or a topic.
+
+    template:
+      name: announce
+      azureServiceBus:
+        connectionString: {name: bus, key: connection}
+        queueName: builds
+        payload:
+          - {src: {dependencyName: push, dataKey: body.ref}, dest: ref}
+
+The message's id is the firing's: a queue with duplicate detection keeps it once. `subscriptionName` has no meaning for
+a sender, `tls` none for a service that always speaks TLS. Needs the extra `azure`.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from bireme.kit.errors import MissingExtra
+from events.model import Event
+from sensors import definition
+from sensors.clients import Clients
+from sensors.credentials import Credentials
+from sensors.errors import BadSensor, TriggerFailed
+from sensors.model import Firing, Origin, Receipt
+from sensors.registry import triggers
+from sensors.surroundings import Surroundings
+
+Json = dict[str, Any]
+
+
+@triggers.register("azureServiceBus")
+class AzureServiceBusTrigger:
+    """Keeps one client per connection string."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.around = surroundings
+        self.clients: Clients[Any] = Clients(lambda client: client.close())
+
+    def prepare(self, given: Json, events: Mapping[str, Event], origin: Origin) -> Json:
+        block = definition.block(given, "azureServiceBus", events)
+        queue, topic = block.get("queueName") or "", block.get("topicName") or ""
+        if bool(queue) == bool(topic):
+            raise BadSensor("azureServiceBus needs queueName or topicName, one of them")
+        if not block.get("payload"):
+            raise BadSensor("azureServiceBus.payload is missing")
+        return {
+            "queue": queue,
+            "topic": topic,
+            "connection": block.get("connectionString") or {},
+            "body": definition.payload(block, events).decode(),
+        }
+
+    async def fire(self, firing: Firing) -> Receipt:
+        try:
+            from azure.servicebus import ServiceBusMessage, exceptions
+        except ImportError as error:
+            raise MissingExtra("azure", "the trigger azureServiceBus") from error
+        spec = firing.spec or {}
+        credentials = Credentials(self.around.secrets, firing.namespace, "azureServiceBus")
+        connection = credentials.text(spec["connection"], "connectionString")
+        message = ServiceBusMessage(
+            spec["body"], message_id=firing.id, content_type="application/json"
+        )
+        target = spec["queue"] or spec["topic"]
+        try:
+            opening = partial(self._open, connection)
+            async with (
+                self.clients.use(connection, opening) as client,
+                _sender(client, spec) as sender,
+            ):
+                await sender.send_messages(message)
+        except (exceptions.ServiceBusError, OSError, ValueError) as error:
+            text = str(error).replace(connection, "***")
+            raise TriggerFailed(f"azureServiceBus: {target}: {text}") from error
+        return Receipt(kind="azureServiceBus", name=target)
+
+    async def close(self) -> None:
+        await self.clients.close()
+
+    async def _open(self, connection: str) -> Any:
+        from azure.servicebus.aio import ServiceBusClient
+
+        return ServiceBusClient.from_connection_string(connection)
+
+
+def _sender(client: Any, spec: Json) -> Any:
+    if spec["queue"]:
+        return client.get_queue_sender(queue_name=spec["queue"])
+    return client.get_topic_sender(topic_name=spec["topic"])

@@ -1,0 +1,193 @@
+"""The triggers azureEventHubs, azureServiceBus and pulsar.
+
+There is no such service on one machine: what is under test here is ours up to the library's client, which a recorder
+with the library's own methods stands in for. The messages are the libraries' own.
+"""
+
+from typing import Any, ClassVar
+
+import pytest
+
+from sensors.errors import BadSensor, TriggerFailed
+from tests.sensors.acting import Actor, payload, ref
+
+
+class Recorder:
+    """A client: keeps what is sent; `failure` is raised instead."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.failure: Exception | None = None
+        self.closed = 0
+
+    async def send_batch(self, batch: list[Any]) -> None:
+        self.keep(batch)
+
+    async def send_messages(self, message: Any) -> None:
+        self.keep(message)
+
+    def get_queue_sender(self, *, queue_name: str) -> "Recorder":
+        self.keep(("queue", queue_name))
+        return self
+
+    def get_topic_sender(self, *, topic_name: str) -> "Recorder":
+        self.keep(("topic", topic_name))
+        return self
+
+    def keep(self, what: Any) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.sent.append(what)
+
+    async def __aenter__(self) -> "Recorder":
+        return self
+
+    async def __aexit__(self, *what: object) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def opening(monkeypatch: pytest.MonkeyPatch, path: str, recorder: Recorder) -> list[str]:
+    opened: list[str] = []
+
+    def from_connection_string(text: str, **more: Any) -> Recorder:
+        opened.append(text)
+        return recorder
+
+    monkeypatch.setattr(f"{path}.from_connection_string", from_connection_string)
+    return opened
+
+
+HUB = {
+    "fqdn": "b.servicebus.windows.net", "hubName": "builds",
+    "sharedAccessKeyName": ref("name"), "sharedAccessKey": ref("key"), "payload": payload(),
+}  # fmt: skip
+
+
+async def test_a_hub_gets_one_event_by_one_producer(
+    monkeypatch: pytest.MonkeyPatch, make_event: Any
+) -> None:
+    recorder = Recorder()
+    opened = opening(monkeypatch, "azure.eventhub.aio.EventHubProducerClient", recorder)
+    async with Actor("azureEventHubs", name="policy-name", key="hub-key") as actor:
+        for id in ("f1", "f2"):
+            await actor.fire({"a": make_event("e1")}, id=id, **HUB)
+    assert opened == [
+        "Endpoint=sb://b.servicebus.windows.net/;SharedAccessKeyName=policy-name;"
+        "SharedAccessKey=hub-key;EntityPath=builds"
+    ]
+    [first], [second] = recorder.sent
+    assert first.body_as_str() == '{"n":1}'
+    assert [one.properties["idempotency-key"] for one in (first, second)] == ["f1", "f2"]
+    assert recorder.closed == 1
+
+
+async def test_a_hub_that_is_away_is_worth_a_retry_by_a_new_producer(
+    monkeypatch: pytest.MonkeyPatch, make_event: Any
+) -> None:
+    from azure.eventhub.exceptions import ConnectError
+
+    recorder = Recorder()
+    recorder.failure = ConnectError("no route")
+    opened = opening(monkeypatch, "azure.eventhub.aio.EventHubProducerClient", recorder)
+    async with Actor("azureEventHubs", name="policy-name", key="hub-key") as actor:
+        for _ in range(2):
+            with pytest.raises(TriggerFailed, match="hub builds: no route"):
+                await actor.fire({"a": make_event("e1")}, **HUB)
+    assert (len(opened), recorder.closed) == (2, 2)
+
+
+@pytest.mark.parametrize("kind", ["queue", "topic"])
+async def test_a_queue_or_topic_gets_one_message_named_by_the_firing(
+    monkeypatch: pytest.MonkeyPatch, make_event: Any, kind: str
+) -> None:
+    recorder = Recorder()
+    opened = opening(monkeypatch, "azure.servicebus.aio.ServiceBusClient", recorder)
+    block = {f"{kind}Name": "builds", "connectionString": ref("conn"), "payload": payload()}
+    async with Actor("azureServiceBus", conn="Endpoint=sb://b/;SharedAccessKey=k") as actor:
+        await actor.fire({"a": make_event("e1")}, **block)
+    assert opened == ["Endpoint=sb://b/;SharedAccessKey=k"]
+    target, message = recorder.sent
+    assert target == (kind, "builds")
+    assert (message.message_id, str(message)) == ("f1", '{"n":1}')
+
+
+async def test_a_connection_string_that_is_none_is_not_shown(make_event: Any) -> None:
+    block = {"queueName": "q", "connectionString": ref("conn"), "payload": payload()}
+    async with Actor("azureServiceBus", conn="hunter2-not-a-connection") as actor:
+        with pytest.raises(TriggerFailed, match="azureServiceBus: q") as failure:
+            await actor.fire({"a": make_event("e1")}, **block)
+    assert "hunter2" not in str(failure.value)
+
+
+class Pulsar:
+    """`pulsar.Client` as far as it is used."""
+
+    made: ClassVar["list[Pulsar]"] = []
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.url, self.options = url, options
+        self.sent: list[tuple[str, bytes, dict[str, str]]] = []
+        self.closed = 0
+        Pulsar.made.append(self)
+
+    def get_topic_partitions(self, topic: str) -> list[str]:
+        return [topic]
+
+    def create_producer(self, topic: str, send_timeout_millis: int) -> Any:
+        return PulsarProducer(self, topic)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class PulsarProducer:
+    def __init__(self, client: Pulsar, topic: str) -> None:
+        self.client, self.topic = client, topic
+
+    def send(self, content: bytes, properties: dict[str, str]) -> None:
+        self.client.sent.append((self.topic, content, properties))
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_topic_of_pulsar_gets_one_message_by_one_client(
+    monkeypatch: pytest.MonkeyPatch, make_event: Any
+) -> None:
+    Pulsar.made = []
+    monkeypatch.setattr("pulsar.Client", Pulsar)
+    block = {
+        "url": "pulsar://b:6650", "topic": "builds", "authTokenSecret": ref("token"),
+        "payload": payload(),
+    }  # fmt: skip
+    async with Actor("pulsar", token="pulsar-token") as actor:
+        for id in ("f1", "f2"):
+            await actor.fire({"a": make_event("e1")}, id=id, **block)
+    [client] = Pulsar.made
+    assert client.sent == [("builds", b'{"n":1}', {"idempotency-key": id}) for id in ("f1", "f2")]
+    assert "authentication" in client.options
+    assert client.closed == 1
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no hub": ("azureEventHubs", {"fqdn": "x"}, "azureEventHubs.hubName is missing"),
+    "neither": ("azureServiceBus", {}, "needs queueName or topicName"),
+    "both": ("azureServiceBus", {"queueName": "q", "topicName": "t"}, "one of them"),
+    "no topic": ("pulsar", {"url": "pulsar://b"}, "pulsar.topic is missing"),
+    "athenz": (
+        "pulsar",
+        {"url": "u", "topic": "t", "payload": payload(), "authAthenzParams": {"a": "b"}},
+        "pulsar.authAthenzParams is not supported",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_sent_is_refused(name: str) -> None:
+    kind, block, message = REFUSED[name]
+    with pytest.raises(BadSensor) as failure:
+        Actor(kind).prepared({}, **block)
+    assert message in str(failure.value)
