@@ -24,11 +24,6 @@ class Part:
     field: str
     container: Json
 
-    @property
-    def is_main(self) -> bool:
-        """Whether it is the one whose output is the step's result."""
-        return self.role == "main" and self.name == "main"
-
 
 def of_template(template: Json) -> list[Part]:
     """Every container, in the order Kubernetes names them. Nothing when the template is not one of containers."""
@@ -58,7 +53,16 @@ def _listed(role: Role, containers: Sequence[Json] | None, field: str) -> list[P
 
 def main_of(template: Json) -> Json:
     """The container whose directory and output are the step's; empty when there is none."""
-    return next((p.container for p in of_template(template) if p.is_main), {})
+    single: Json | None = template.get("script") or template.get("container")
+    if single is not None:
+        return single
+    in_set = (template.get("containerSet") or {}).get("containers") or ()
+    return next((c for c in in_set if c.get("name") == "main"), {})
+
+
+def has_states(template: Json) -> bool:
+    """Whether the step writes down what becomes of each of its containers."""
+    return any(template.get(name) for name in ("containerSet", "initContainers", "sidecars"))
 
 
 def main_code(template: Json, code: int | None) -> int | None:

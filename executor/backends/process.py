@@ -92,7 +92,7 @@ class ProcessBackend:
         self._stops: dict[str, dict[str, Any]] = {}
         self._said: dict[str, tuple[str, list[ContainerState]]] = {}
         self._unready: set[str] = set()
-        self._said_once: set[str] = set()
+        self._said_images = False
 
     async def start(self, task: Task) -> None:
         """Start the step, or find out what became of it: a step is never run twice."""
@@ -150,7 +150,10 @@ class ProcessBackend:
 
     def _send(self, task: Task, place: Place) -> None:
         """To the runner, or into the queue when enough run."""
-        self._say_once("images_are_not_run", image=_image(task))
+        if not self._said_images:
+            self._said_images = True
+            advice = "commands run on this machine; images are not used"
+            log.info("images_are_not_run", advice=advice, image=_image(task))
         try:
             message = self._commands.prepare(task, place)
         except BiremeError as error:
@@ -284,9 +287,9 @@ class ProcessBackend:
 
     def _judge(self, task: Task, code: int) -> tuple[str, str]:
         """The final state by the exit codes, with a message when it is a bad one."""
-        sent = parts.of_template(task.template)
-        if len(sent) > 1 or "containerSet" in task.template:
-            found = parts.verdict(sent, states.read(self._root, task.id).containers)
+        if parts.has_states(task.template):
+            told = states.read(self._root, task.id).containers
+            found = parts.verdict(parts.of_template(task.template), told)
             if found[1] or not code:
                 return found
         return ("failed", f"main: Error (exit code {code})") if code else ("succeeded", "")
@@ -329,11 +332,6 @@ class ProcessBackend:
             **more,
         )
         self._reports.put(report)
-
-    def _say_once(self, event: str, **keys: Any) -> None:
-        if event not in self._said_once:
-            self._said_once.add(event)
-            log.info(event, advice="commands run on this machine; images are not used", **keys)
 
 
 def _progress_of(place: Place) -> str:
