@@ -6,7 +6,7 @@ from typing import Any
 
 from bireme.lang import tags
 from bireme.lang.errors import LangError
-from controller.dag import execute, expressions, names, substitute, variables
+from controller.dag import execute, expressions, names, scope, substitute, variables
 from controller.dag.hooks import exit_hook
 from controller.dag.model import Json, Node
 from controller.dag.phase import BAD, FULFILLED, Phase
@@ -76,9 +76,23 @@ def _start_handler(turn: Turn, root: Node, handler: Json) -> None:
         arguments = workflow_arguments(run)
     call = execute.Call(
         name=names.hook_name(run.name, "exit"), holder=handler, flags="hooked",
-        arguments=substitute.resolve(tags.compile_tags(arguments), run.variables),
+        arguments=_resolved(run, arguments),
     )  # fmt: skip
     execute.execute_now(turn, call)
+
+
+def _resolved(run: Run, arguments: Json) -> Json:
+    """With values for tags, and the artifacts of the workflow where `from` names one."""
+    found: Json = substitute.resolve(tags.compile_tags(arguments), run.variables)
+    artifacts = found.get("artifacts") or []
+    return {**found, "artifacts": [_located(run, a) for a in artifacts]} if artifacts else found
+
+
+def _located(run: Run, artifact: Json) -> Json:
+    reference = substitute.pure_reference(artifact.get("from", ""))
+    known = run.outputs.artifacts if run.outputs else {}
+    found = known.get(reference.removeprefix(scope.GLOBAL_ARTIFACT))
+    return artifact if found is None else {**found, "name": artifact["name"]}
 
 
 def workflow_arguments(run: Run) -> Json:

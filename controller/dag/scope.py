@@ -18,7 +18,7 @@ from controller.dag.variables import rfc3339, text_of
 
 Variables = Mapping[str, str | None]
 _NOTHING: Any = object()
-_GLOBAL = "workflow.outputs.artifacts."
+GLOBAL_ARTIFACT = "workflow.outputs.artifacts."
 
 
 class Layered(Mapping[str, str | None]):
@@ -262,7 +262,7 @@ class Frame:
     def artifact_names(self) -> Iterator[str]:
         """All references that name an artifact here."""
         yield from (f"inputs.artifacts.{a['name']}" for a in self.node.artifacts or ())
-        yield from (f"{_GLOBAL}{name}" for name in self._global_artifacts())
+        yield from (f"{GLOBAL_ARTIFACT}{name}" for name in self._global_artifacts())
         yield from self.siblings.artifact_names()
 
     def _global_artifacts(self) -> dict[str, Json]:
@@ -270,8 +270,8 @@ class Frame:
 
     def artifact(self, reference: str) -> Json | None:
         """The artifact behind `inputs.artifacts.x`, `workflow.outputs…`, `steps.a.outputs.artifacts.x` or `tasks…`."""
-        if reference.startswith(_GLOBAL):
-            return self._global_artifacts().get(reference.removeprefix(_GLOBAL))
+        if reference.startswith(GLOBAL_ARTIFACT):
+            return self._global_artifacts().get(reference.removeprefix(GLOBAL_ARTIFACT))
         if reference.startswith("inputs.artifacts."):
             name = reference.removeprefix("inputs.artifacts.")
             return next((a for a in self.node.artifacts or () if a["name"] == name), None)

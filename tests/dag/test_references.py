@@ -59,3 +59,13 @@ def test_an_expression_can_choose_an_artifact_of_the_workflow() -> None:
     chosen = {"name": "in", "fromExpression": "true ? workflow.outputs.artifacts.kept : nil"}
     found = after({"artifacts": [chosen]}).out["wf[1].take"].template["inputs"]["artifacts"]
     assert found[0]["local"] == {"key": "k"}
+
+
+def test_the_exit_handler_can_be_given_an_artifact_of_the_workflow() -> None:
+    given = {"artifacts": [{"name": "in", "from": "{{workflow.outputs.artifacts.kept}}"}]}
+    hooks = {"exit": {"template": "taker", "arguments": given}}
+    main = {"name": "main", "steps": [[{"name": "make", "template": "maker"}]]}
+    play = Play(spec(main, MAKER, TAKER, hooks=hooks))
+    play.ends("wf[0].make", artifacts=SAVED)
+    found = play.out["wf.onExit"].template["inputs"]["artifacts"]
+    assert (found[0]["name"], found[0]["local"]) == ("in", {"key": "k"})
