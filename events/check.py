@@ -9,8 +9,9 @@ from typing import Any
 from bireme.kit.errors import UserError
 from events import fields
 from events.filtering import PayloadFilter
+from events.inlet import Configured
 from events.registry import sources
-from events.run import Configured, configured
+from events.run import configured
 
 Fault = tuple[str, str]  # path, message
 

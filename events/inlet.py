@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -17,7 +17,7 @@ from bireme.kit.ids import Ids, digest
 from bireme.storage.ports import Transaction
 from events import fields
 from events.model import Event
-from events.ports import BadSourceConfig, Bus, EventSource, NewEvent, Surroundings
+from events.ports import BadSourceConfig, Bus, EventSource, NewEvent, Place, Surroundings
 from events.registry import sources
 
 if TYPE_CHECKING:
@@ -49,6 +49,14 @@ class SourceStatus(msgspec.Struct, kw_only=True, rename="camel"):
     last_event_at: datetime | None = None
 
 
+class Configured(NamedTuple):
+    """One event of a manifest, and the name of the bus its source is told to use."""
+
+    place: Place
+    config: Any
+    bus: str = ""
+
+
 class _EventIds:
     """Ids of 32 hex digits: the time in milliseconds, then 80 bits nobody can guess. In the log's index they lie in
     the order of the log, which makes writing it twice as cheap as random ids do."""
@@ -67,8 +75,8 @@ class Inlet:
     """Runs one source, again when it fails, and publishes what it hands over. `settled` is set once it listens, or
     once it has said why it does not."""
 
-    def __init__(self, config: Any, around: Surroundings, bus: Bus) -> None:
-        self.config = config
+    def __init__(self, one: Configured, around: Surroundings, bus: Bus) -> None:
+        self.one = one
         self.task: asyncio.Task[None] | None = None
         self.settled = asyncio.Event()
         place = around.place
@@ -109,7 +117,7 @@ class Inlet:
         place = self._around.place
         kind = sources[place.kind]
         path = f"spec.{place.kind}.{place.subject}"
-        config = fields.decode(kind.Config, self.config, path)
+        config = fields.decode(kind.Config, self.one.config, path)
         # Some kinds have a filter of their own, without an expression.
         expression = getattr(getattr(config, "filter", None), "expression", None)
         if expression is not None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from bireme.kit.clock import Clock
-from bireme.kit.errors import BiremeError, UserError
+from bireme.kit.errors import BiremeError, ServiceError, UserError
 from bireme.kit.ids import Ids
 from bireme.storage.ports import Transaction
 from events.model import Event
@@ -114,6 +114,21 @@ class Surroundings:
     state: SourceState
     http: HttpServers
     ready: Callable[[], None] = lambda: None
+
+
+class BusAway(EventsError, ServiceError):
+    """The bus does not answer; nothing of the publication may be taken as accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusSurroundings:
+    """What a bus outside of this process is given: whose EventBus it is, and what it needs to get there."""
+
+    namespace: str
+    name: str
+    clock: Clock
+    ids: Ids
+    secrets: Secrets
 
 
 class EventSource(Protocol):

@@ -1,8 +1,8 @@
 """The bank of event sources: every configured event is a supervised task of its own, with a status people can read."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -10,23 +10,19 @@ from bireme.kit.clock import Clock
 from bireme.kit.errors import Conflict, InvalidManifest, NotFound, Problem
 from bireme.kit.ids import Ids
 from bireme.kit.supervise import TaskScope
-from events.inlet import Inlet, SourceStatus
+from events.inlet import Configured, Inlet, SourceStatus
 from events.ports import Bus, HttpServers, Place, Secrets, SourceState, Surroundings
 from events.registry import sources
 from events.rewind import REWIND, Rewind
 
 log = structlog.get_logger(__name__)
 
+BusOf = Callable[[str, str], Bus]
+"""The bus of a namespace by the name that sources give it; the empty name is the default one's."""
+
 # Members of an EventSource's spec that are no sources.
 _FRAME = frozenset({"eventBusName", "replicas", "service", "template"})
 _STOP_S = 10.0
-
-
-class Configured(NamedTuple):
-    """One event of a manifest."""
-
-    place: Place
-    config: Any
 
 
 class EventBank:
@@ -38,14 +34,14 @@ class EventBank:
     def __init__(
         self,
         *,
-        bus: Bus,
+        bus_of: BusOf,
         clock: Clock,
         ids: Ids,
         secrets: Secrets,
         state: SourceState,
         http: HttpServers,
     ) -> None:
-        self._bus = bus
+        self._bus_of = bus_of
         self._clock = clock
         self._ids = ids
         self._secrets = secrets
@@ -65,7 +61,7 @@ class EventBank:
         stale = [
             place
             for place, inlet in self._of(namespace, name)
-            if place not in wanted or wanted[place].config != inlet.config
+            if place not in wanted or wanted[place] != inlet.one
         ]
         await self._stop(stale)
         for place, one in wanted.items():
@@ -87,10 +83,10 @@ class EventBank:
         place = found[0]
         if not getattr(sources[place.kind], "can_rewind", False):
             raise Conflict(f"event '{subject}' is of kind {place.kind}, which keeps no place")
-        config = self._inlets[place].config
+        one = self._inlets[place].one
         await self._stop([place])
         await self._state.note(place, {REWIND: to.encode()})
-        self._start(Configured(place, config))
+        self._start(one)
 
     async def settled(self) -> None:
         """Returns once every event that is configured now listens, or has said why it does not."""
@@ -121,7 +117,8 @@ class EventBank:
             state=self._state,
             http=self._http,
         )
-        inlet = Inlet(one.config, around, self._bus)
+        bus = self._bus_of(one.place.namespace, one.bus)
+        inlet = Inlet(one, around, bus)
         self._inlets[one.place] = inlet
         inlet.task = self._scope.start(f"{one.place.name}.{one.place.subject}", inlet.run())
 
@@ -139,7 +136,7 @@ class EventBank:
 def configured(namespace: str, name: str, spec: Mapping[str, Any]) -> list[Configured]:
     """Every event of an EventSource's spec. Raises InvalidManifest when two share a name."""
     found = [
-        Configured(Place(namespace=namespace, name=name, kind=kind, subject=subject), config)
+        Configured(Place(namespace, name, kind, subject), config, spec.get("eventBusName") or "")
         for kind, events in spec.items()
         if kind not in _FRAME
         for subject, config in (events or {}).items()

@@ -10,6 +10,7 @@ from bireme.storage.ports import Database
 from controller.cron import CronBank
 from controller.run import Controller
 from events.buses.sqlite import SqliteBus
+from events.carriers import Carriers
 from events.http import Listeners
 from events.run import EventBank
 from executor.ports import Executor
@@ -31,6 +32,7 @@ class Deck:
     executor: Executor
     controller: Controller
     crons: CronBank
+    carriers: Carriers
     sources: EventBank
     listeners: Listeners
     sensors: SensorBank

@@ -7,6 +7,7 @@ from contextlib import suppress
 from bireme.manifests import decode
 from controller.cron import CronBank
 from controller.templates import TemplateShelf
+from events.carriers import Carriers
 from events.run import EventBank
 from sensors.run import SensorBank
 from server.objects.check import nearest_line
@@ -76,6 +77,20 @@ class SourceTaker:
         await self._sources.remove(namespace, name)
 
 
+class BusTaker:
+    """EventBuses say what carries the events of sources."""
+
+    def __init__(self, carriers: Carriers) -> None:
+        self._carriers = carriers
+
+    async def apply(self, stored: StoredObject) -> None:
+        spec = stored.manifest.get("spec") or {}
+        await self._carriers.apply(stored.namespace, stored.name, spec)
+
+    async def remove(self, namespace: str, name: str) -> None:
+        await self._carriers.remove(namespace, name)
+
+
 class SecretTaker:
     """Secrets are kept for whoever refers to them."""
 
@@ -112,6 +127,7 @@ def takers(
     crons: CronBank,
     sensors: SensorBank,
     sources: EventBank,
+    carriers: Carriers,
     secrets: KeptSecrets,
 ) -> dict[str, Taker]:
     """By kind. What is missing here is kept, and acts on nobody."""
@@ -120,6 +136,7 @@ def takers(
         "ClusterWorkflowTemplate": TemplateTaker(shelf, "ClusterWorkflowTemplate"),
         "CronWorkflow": CronTaker(crons),
         "Sensor": SensorTaker(sensors),
+        "EventBus": BusTaker(carriers),
         "EventSource": SourceTaker(sources),
         "Secret": SecretTaker(secrets),
         "ConfigMap": ConfigMapTaker(secrets, shelf, crons),

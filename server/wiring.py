@@ -21,6 +21,7 @@ from controller.cron import CronBank
 from controller.run import Controller, Options
 from controller.templates import TemplateShelf
 from events.buses.sqlite import Retention, SqliteBus
+from events.carriers import Carriers
 from events.http import Listeners
 from events.run import EventBank
 from events.state import StoredState
@@ -69,7 +70,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
         secrets=secrets,
         scripts=scripts,
     )
-    for close in (deck.sensors.close, deck.listeners.close, deck.sources.close):
+    closes = (deck.sensors.close, deck.carriers.close, deck.listeners.close, deck.sources.close)
+    for close in closes:
         stack.push_async_callback(close)
     return deck
 
@@ -99,9 +101,10 @@ def join(
     )
     retention = Retention(age=timedelta(seconds=settings.retain_events_s))
     bus = SqliteBus(database, clock, sensors.consume, retention, sensors.pass_over)
+    carriers = Carriers(bus, database, clock, ids, secrets)
     listeners = Listeners(settings.host)
     sources = EventBank(
-        bus=bus,
+        bus_of=carriers.named,
         clock=clock,
         ids=ids,
         secrets=secrets,
@@ -109,7 +112,12 @@ def join(
         http=listeners,
     )
     given = takers(
-        shelf=controller.shelf, crons=crons, sensors=sensors, sources=sources, secrets=secrets
+        shelf=controller.shelf,
+        crons=crons,
+        sensors=sensors,
+        sources=sources,
+        carriers=carriers,
+        secrets=secrets,
     )
     metrics = Metrics()
     controller.on_end(metrics.count_end)
@@ -119,6 +127,7 @@ def join(
         ids=ids,
         database=database,
         bus=bus,
+        carriers=carriers,
         executor=executor,
         controller=controller,
         crons=crons,

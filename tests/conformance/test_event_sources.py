@@ -129,7 +129,7 @@ async def served() -> AsyncIterator[Served]:
     clock, listeners = SystemClock(), Listeners("127.0.0.1")
     bus = RefusingBus(clock)
     bank = EventBank(
-        bus=bus,
+        bus_of=lambda *_: bus,
         clock=clock,
         ids=CountedIds(),
         secrets=OneSecret(),

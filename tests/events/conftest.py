@@ -77,7 +77,7 @@ class Bench:
         self.bus = SqliteBus(database, SystemClock())
         self.client = aiohttp.ClientSession()
         self.bank = EventBank(
-            bus=self.bus,
+            bus_of=lambda *_: self.bus,
             clock=SystemClock(),
             ids=CountedIds(),
             secrets=secrets,

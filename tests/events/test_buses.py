@@ -1,26 +1,69 @@
-"""What every bus does, one suite over the real one and its fake."""
+"""What every bus does, one suite over the log, its fake and the buses of others (real servers)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from bireme.kit.clock import FixedClock
+from bireme.kit.clock import FixedClock, SystemClock
+from bireme.kit.ids import RandomIds
 from bireme.storage.ports import Database
+from events.buses.jetstream import JetStreamBus
+from events.buses.kafka import KafkaBus
 from events.buses.memory import MemoryBus
 from events.buses.sqlite import SqliteBus
 from events.model import Event
+from events.ports import BusSurroundings
 from events.registry import buses
+from tests.events.conftest import GivenSecrets
+from tests.servers import apache_kafka, nats, process
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def bus(request: pytest.FixtureRequest, database: Database) -> Any:
+@pytest.fixture(scope="module")
+def brokers() -> Iterator[process.Server]:
+    with apache_kafka.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def streams() -> Iterator[process.Server]:
+    with nats.running() as server:
+        yield server
+
+
+def around() -> BusSurroundings:
+    return BusSurroundings("default", uuid4().hex[:8], SystemClock(), RandomIds(), GivenSecrets())
+
+
+@pytest.fixture(params=["sqlite", "memory", "jetstream", "kafka"])
+async def bus(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Any]:
     if request.param == "memory":
-        return MemoryBus(FixedClock())
-    return SqliteBus(database, FixedClock())
+        yield MemoryBus(FixedClock())
+    elif request.param == "sqlite":
+        yield SqliteBus(database, FixedClock())
+    elif request.param == "jetstream":
+        server = request.getfixturevalue("streams")
+        config = JetStreamBus.Config(url=f"nats://127.0.0.1:{server.port}")
+        opened: Any = JetStreamBus(config, around())
+        yield opened
+        await opened.close()
+    else:
+        server = request.getfixturevalue("brokers")
+        opened = KafkaBus(KafkaBus.Config(url=f"127.0.0.1:{server.port}"), around())
+        yield opened
+        await opened.close()
+
+
+@pytest.fixture
+def knowing(bus: Any) -> Any:
+    """A bus that knows repeated deliveries itself. On Kafka they are known when the log takes them in."""
+    if isinstance(bus, KafkaBus):
+        pytest.skip("tests/events/test_relay.py shows it for Kafka")
+    return bus
 
 
 def event(id: str = "e", dedup: str = "", subject: str = "push", data: bytes = b"{}") -> Event:
@@ -48,7 +91,9 @@ async def take(reading: AsyncIterator[Any], count: int) -> list[Event]:
 async def test_events_are_accepted_in_order_with_growing_places(bus: Any) -> None:
     first = await bus.publish([event("a"), event("b")])
     second = await bus.publish([event("c")])
-    assert [one.seq for one in (*first, *second)] == [1, 2, 3]
+    places = [one.seq for one in (*first, *second)]
+    assert places == sorted(set(places))
+    assert places[0] >= 1
     assert all(one.received_at is not None for one in first)
 
 
@@ -70,25 +115,27 @@ async def test_an_event_is_read_as_it_was_published(bus: Any) -> None:
     assert read == accepted
 
 
-async def test_a_repeated_delivery_gives_the_first_event_again(bus: Any) -> None:
-    (first,) = await bus.publish([event("a", dedup="d1")])
-    again = await bus.publish([event("b", dedup="d1"), event("c", dedup="d2")])
+async def test_a_repeated_delivery_gives_the_first_event_again(knowing: Any) -> None:
+    (first,) = await knowing.publish([event("a", dedup="d1")])
+    again = await knowing.publish([event("b", dedup="d1"), event("c", dedup="d2")])
     assert [(one.id, one.seq) for one in again] == [("a", first.seq), ("c", first.seq + 1)]
 
 
-async def test_a_delivery_repeated_within_one_batch_is_one_event(bus: Any) -> None:
-    accepted = await bus.publish([event("a", dedup="d"), event("b", dedup="d")])
+async def test_a_delivery_repeated_within_one_batch_is_one_event(knowing: Any) -> None:
+    accepted = await knowing.publish([event("a", dedup="d"), event("b", dedup="d")])
     assert [one.id for one in accepted] == ["a", "a"]
 
 
-async def test_the_same_delivery_id_of_another_subject_is_another_event(bus: Any) -> None:
-    accepted = await bus.publish([event("a", dedup="d"), event("b", dedup="d", subject="other")])
+async def test_the_same_delivery_id_of_another_subject_is_another_event(knowing: Any) -> None:
+    accepted = await knowing.publish(
+        [event("a", dedup="d"), event("b", dedup="d", subject="other")]
+    )
     assert [one.id for one in accepted] == ["a", "b"]
 
 
 async def test_readers_start_after_their_position(bus: Any) -> None:
-    await bus.publish([event(str(n)) for n in range(5)])
-    async with aclosing(bus.read("c", 3)) as reading:
+    accepted = await bus.publish([event(str(n)) for n in range(5)])
+    async with aclosing(bus.read("c", accepted[2].seq)) as reading:
         assert [one.id for one in await take(reading, 2)] == ["3", "4"]
 
 
@@ -104,13 +151,17 @@ async def test_a_waiting_reader_is_woken_by_a_publication(bus: Any) -> None:
 async def test_batches_are_bounded_and_follow_each_other(bus: Any) -> None:
     await bus.publish([event(str(n)) for n in range(10)])
     async with aclosing(bus.read("c", 0, batch=4)) as reading:
-        sizes = [len(await anext(reading)) for _ in range(3)]
-    assert sizes == [4, 4, 2]
+        read: list[Event] = []
+        while len(read) < 10:
+            events = await anext(reading)
+            assert len(events) <= 4
+            read += events
+    assert [one.id for one in read] == [str(n) for n in range(10)]
 
 
 async def test_many_publishers_at_once_have_one_order(bus: Any) -> None:
     accepted = await asyncio.gather(*(bus.publish([event(str(n))]) for n in range(200)))
-    assert sorted(one.seq for (one,) in accepted) == list(range(1, 201))
+    assert len({one.seq for (one,) in accepted}) == 200
     async with aclosing(bus.read("c", 0)) as reading:
         read = await take(reading, 200)
     assert {one.id: one.seq for one in read} == {one.id: one.seq for (one,) in accepted}
@@ -121,4 +172,4 @@ async def test_publishing_nothing_is_accepted(bus: Any) -> None:
 
 
 def test_every_bus_is_known_by_its_kind() -> None:
-    assert buses.kinds() == ["memory", "sqlite"]
+    assert buses.kinds() == ["jetstream", "kafka", "memory", "sqlite"]
