@@ -150,7 +150,8 @@ class Inlet:
         now = self._around.clock.now()
         events = [self._complete(event, now) for event in given if self._is_wanted(event)]
         if not events:
-            await self._around.state.note(self._around.place, facts)
+            if facts:
+                await self._around.state.note(self._around.place, facts)
             return ()
         also = partial(self._note, facts=facts) if facts else None
         try:
