@@ -32,6 +32,9 @@ class _Nothing:
     def submit(self, tx: Any, manifest: dict[str, Any], firing: str) -> dict[str, str]:
         raise KeyError(firing)
 
+    def live(self, tx: Any, uids: Any) -> set[str]:
+        return set()
+
     async def operate(
         self, namespace: str, name: str, operation: str, options: dict[str, Any]
     ) -> dict[str, str]:

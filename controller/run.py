@@ -117,6 +117,10 @@ class Controller:
             return {"namespace": live.namespace, "name": live.name, "uid": live.uid}
         return newborn
 
+    def live(self, tx: Transaction, uids: Sequence[str]) -> set[str]:
+        """Those of the workflows that have not ended; one that is gone has."""
+        return store.live_of(tx, uids)
+
     def place(self, tx: Transaction, manifest: Json, firing: str = "") -> Newborn | dict[str, str]:
         """As `submit`; the new run itself, or the names of the one the firing made before."""
         now = self._clock.now()

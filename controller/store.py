@@ -36,6 +36,13 @@ def by_firing(tx: Transaction, firing: str) -> tuple[str, str, str] | None:
     return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
 
+def live_of(tx: Transaction, uids: Sequence[str]) -> set[str]:
+    """Those of the runs that are live."""
+    marks = ", ".join("?" * len(uids))
+    rows = tx.query(f"SELECT uid FROM runs WHERE live=1 AND uid IN ({marks})", tuple(uids))
+    return {uid for (uid,) in rows}
+
+
 def append(tx: Transaction, entries: Iterable[HistoryRow], phases: Iterable[PhaseRow]) -> None:
     """One step of each of several runs. A run that ends is counted by its CronWorkflow in the same commit."""
     rows = [(entry.run, entry.n, entry.at, entry.entry) for entry in entries]

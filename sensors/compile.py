@@ -13,7 +13,7 @@ import msgspec
 from bireme.kit import ids
 from bireme.kit.errors import BiremeError, UserError
 from bireme.lang import conditions, cron
-from sensors import combine, retry
+from sensors import combine, compile_gathering, retry
 from sensors import transform as transforms
 from sensors.errors import BadSensor
 from sensors.model import (
@@ -36,7 +36,9 @@ _ORDER = ("exprs", "data", "context", "time", "script")
 _OPERATORS = {"exprs": "exprLogicalOperator", "data": "dataLogicalOperator"}
 _NOT_KINDS = frozenset(_OPERATORS.values())
 _SECONDS = {"": 1, "Second": 1, "Minute": 60, "Hour": 3600}
-_NOT_TRIGGERS = frozenset({"name", "conditions", "conditionsReset"})
+_NOT_TRIGGERS = frozenset(
+    {"name", "conditions", "conditionsReset", "join", "coalesce", "concurrency", "breaker"}
+)
 
 
 def sensor(raw: Mapping[str, Any], line: Lines = lambda path: 0) -> Sensor:
@@ -151,8 +153,10 @@ def _rule(item: Json, index: int, digests: dict[str, str], line: Lines) -> Trigg
     where = f"{path}.template.conditions" if text else path
     condition = _condition(text, digests)
     broken = condition.broken
+    more: Json = {}
     try:
         again, rate, resets = _retry(item), _rate(item), _resets(template)
+        more = compile_gathering.rules(template, text, condition.names)
     except BadSensor as error:
         again, rate, resets, broken = ONCE, None, (), broken or str(error)
     return TriggerRule(
@@ -171,6 +175,7 @@ def _rule(item: Json, index: int, digests: dict[str, str], line: Lines) -> Trigg
         path=where,
         line=line(where),
         broken=broken,
+        **more,
     )
 
 

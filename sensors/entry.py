@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sensors import compile
-from sensors.model import Sensor
+from sensors.model import Sensor, TriggerRule
 
 
 class Entry:
@@ -44,14 +44,19 @@ class Entry:
 
     @property
     def remembers(self) -> bool:
-        """True if evaluating needs the sensor's rows of state; without AND and rate limits there are none."""
+        """True if evaluating needs the sensor's rows of state; without AND, limits and keys there are none."""
         try:
             rules = self.sensor.triggers.values()
         except Exception:  # noqa: BLE001 - the evaluation that follows reports it
             return False
-        return any(rule.is_stateful or rule.rate for rule in rules)
+        return any(_remembers(rule) for rule in rules)
 
     def settle(self) -> None:
         """The sensor has seen everything before the next event."""
         self.is_settled = True
         self.starts_now = False
+
+
+def _remembers(rule: TriggerRule) -> bool:
+    keyed = rule.join or rule.coalesce or rule.concurrency or rule.breaker
+    return bool(rule.is_stateful or rule.rate or keyed)

@@ -3,7 +3,7 @@
 Runs in the database's writer thread. Whatever one sensor does wrong becomes a decision of that sensor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,15 +12,18 @@ from bireme.lang.script import NO_SCRIPTS, Scripts
 from bireme.storage.ports import Transaction
 from events import store as log
 from events.model import Event
-from sensors import compile, store
+from sensors import cell_store, compile, quarantine, store
+from sensors.cell_store import StoredCells
+from sensors.cells import Address
 from sensors.entry import Entry
-from sensors.evaluate import step
+from sensors.evaluate import step, tick
 from sensors.model import JSON, Decision, Fire, Firing, Origin, Sensor, SensorState, Step
 from sensors.outbox import Outbox
 from sensors.view import View
 
 _AT_ONCE = 500
 _FAR = 2**62
+_PUT_OFF_S = 300.0
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class _Work:
     changed: set[str] = field(default_factory=set)
     stood: int | None = None
     is_complete: bool = False
+    cells: StoredCells | None = None
 
 
 class Intake:
@@ -47,6 +51,7 @@ class Intake:
         self.at = now.timestamp()
         self.decisions: list[Decision] = []
         self._work: dict[str, _Work] = {}
+        self._failed: dict[int, Event] = {}
 
     def take(self, event: Event, entries: Sequence[Entry]) -> None:
         """Evaluate an event that was just accepted. A sensor that lags behind sees what it missed first."""
@@ -60,7 +65,7 @@ class Intake:
         work = self._open(entry, before)
         if entry.starts_now:
             missed: list[Event] = []
-            work.state = SensorState(self._end(before), work.state.triggers)
+            work.state = SensorState(self._end(before), work.state.triggers, work.state.cells)
         else:
             missed = store.missed(
                 self.tx,
@@ -77,9 +82,37 @@ class Intake:
         self.tx.on_commit(entry.settle)
         return True
 
-    def finish(self) -> None:
-        """Write what was decided."""
+    def ring(self, entry: Entry, address: Address) -> None:
+        """Look at a cell whose moment has come. A sensor that lags behind sees what it missed first."""
+        if not entry.is_settled and not self.settle(entry):
+            return
+        work = self._open(entry, _FAR)
+        self._remember(work)
+        try:
+            sensor = entry.sensor
+            result = tick(sensor, work.state, address, self.now)
+        except Exception as error:  # noqa: BLE001 - the cell stays as it is, and others go on
+            self.decisions.append(self._broken(entry, 0, error, address.trigger))
+            return
+        self._take(entry, work, sensor, result)
+
+    def again(self, entry: Entry, event: Event, dependency: str, trigger: str) -> list[Decision]:
+        """Evaluate an event of the past anew, for one dependency and trigger; what is decided now."""
+        work = self._open(entry, _FAR)
+        self._remember(work)
+        before = len(self.decisions)
+        self._evaluate(entry, event, View(event, self.scripts), (dependency, trigger))
+        return self.decisions[before:]
+
+    def finish(self, wake: Callable[[], None] | None = None) -> None:
+        """Write what was decided. `wake` is called once that is durable if moments to come have changed."""
         store.record(self.tx, self.decisions)
+        if self._failed:
+            errors = [d for d in self.decisions if d.outcome == "error" and d.firing is None]
+            quarantine.put(self.tx, errors, self._failed)
+        changed = [work.cells.write() for work in self._work.values() if work.cells is not None]
+        if wake is not None and any(changed):
+            self.tx.on_commit(wake)
         store.keep(
             self.tx,
             [
@@ -105,25 +138,40 @@ class Intake:
         """Load what the triggers remember, not before an event needs it: only then is the sensor compiled."""
         if not work.is_complete and work.entry.remembers:
             kept = store.states(self.tx, work.entry.key)
-            work.state = SensorState(work.state.position, kept)
+            workflows = self.outbox.surroundings.workflows
+            work.cells = StoredCells(self.tx, work.entry.key, workflows)
+            work.state = SensorState(work.state.position, kept, work.cells)
         work.is_complete = True
 
     def _end(self, before: int) -> int:
         return log.newest(self.tx) if before == _FAR else before - 1
 
-    def _evaluate(self, entry: Entry, event: Event, view: View) -> None:
+    def _evaluate(
+        self, entry: Entry, event: Event, view: View, again: tuple[str, str] | None = None
+    ) -> None:
         work = self._open(entry, event.seq)
         self._remember(work)
         try:
             sensor = entry.sensor
-            result = step(sensor, work.state, event, self.now, view)
+            result = step(sensor, work.state, event, self.now, view, again)
         except Exception as error:  # noqa: BLE001 - a sensor that breaks is quarantined with its event
-            self.decisions.append(self._quarantined(entry, event, error))
-            work.state = SensorState(event.seq, work.state.triggers)
+            self.decisions.append(self._broken(entry, event.seq, error))
+            self._failed[event.seq] = event
+            position = max(event.seq, work.state.position)
+            work.state = SensorState(position, work.state.triggers, work.state.cells)
             return
+        if any(decision.outcome == "error" for decision in result.decisions):
+            self._failed[event.seq] = event
+        self._take(entry, work, sensor, result)
+
+    def _take(self, entry: Entry, work: _Work, sensor: Sensor, result: Step) -> None:
         work.state = result.state
         work.changed |= result.changed
         self._fire_all(sensor, result)
+        for id in result.starts:
+            self.outbox.start(self.tx, id, self.at)
+        for replacement in result.ends:
+            self.outbox.replace(self.tx, replacement, self.at)
 
     def _fire_all(self, sensor: Sensor, result: Step) -> None:
         repeated = {fire.id for fire in result.fires if not self._fire(sensor, fire)}
@@ -134,9 +182,11 @@ class Intake:
 
     def _fire(self, sensor: Sensor, fire: Fire) -> bool:
         """False when these events have fired this trigger before."""
+        if fire.status == "dead":
+            return self.outbox.bury(self.tx, _unprepared(sensor, fire), fire.reason, self.at)
         firing = prepare(self.outbox, sensor, fire, self.at)
         if isinstance(firing, Firing):
-            done = self.outbox.put(self.tx, firing, fire.not_before, self.at)
+            done = self.outbox.put(self.tx, firing, fire, self.at)
             if isinstance(done, BiremeError):
                 self._complain(sensor, fire, str(done))
             return done is not False
@@ -157,13 +207,18 @@ class Intake:
             )
         )  # fmt: skip
 
-    def _quarantined(self, entry: Entry, event: Event, error: Exception) -> Decision:
+    def _broken(self, entry: Entry, seq: int, error: Exception, trigger: str = "") -> Decision:
         text = str(error) if isinstance(error, BiremeError) else f"{type(error).__name__}: {error}"
         return Decision(
-            seq=event.seq, namespace=entry.namespace, sensor=entry.name, trigger="", dependency="",
+            seq=seq, namespace=entry.namespace, sensor=entry.name, trigger=trigger, dependency="",
             outcome="error", reason=f"the sensor could not be evaluated: {text}", path="spec",
             line=0, detail=JSON.encode({"quarantined": True}).decode(), firing=None, at=self.at,
         )  # fmt: skip
+
+
+def put_off(tx: Transaction, cells: Sequence[tuple[str, Address]], now: float) -> None:
+    """Cells that are still due after they were looked at are looked at again later."""
+    cell_store.put_off(tx, cells, now, now + _PUT_OFF_S)
 
 
 def prepare(outbox: Outbox, sensor: Sensor, fire: Fire, at: float) -> Firing | Exception:
@@ -178,7 +233,7 @@ def prepare(outbox: Outbox, sensor: Sensor, fire: Fire, at: float) -> Firing | E
     return Firing(
         id=fire.id, namespace=sensor.namespace, sensor=sensor.name, trigger=rule.name,
         kind=rule.kind, spec=spec, event_ids={name: event.id for name, event in fire.events.items()},
-        retry=rule.retry, on_dead=on_dead,
+        retry=rule.retry, on_dead=on_dead, slot=fire.slot,
     )  # fmt: skip
 
 
@@ -197,7 +252,7 @@ def _unprepared(sensor: Sensor, fire: Fire) -> Firing:
     rule = fire.rule
     return Firing(
         id=fire.id, namespace=sensor.namespace, sensor=sensor.name, trigger=rule.name,
-        kind=rule.kind, spec=None, events=fire.events, retry=rule.retry,
+        kind=rule.kind, spec=None, events=fire.events, retry=rule.retry, slot=fire.slot,
         event_ids={name: event.id for name, event in fire.events.items()},
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from events.model import Event
+from sensors.cells import NO_CELLS, Address, Cell, Cells
 from sensors.view import View
 
 Outcome = Literal[
@@ -18,10 +19,13 @@ Outcome = Literal[
     "throttled",
     "expired",
     "error",
+    "held",
+    "queued",
+    "dropped",
 ]
 """What became of an event at one sensor. `error` is never counted as "no match"."""
 
-FiringStatus = Literal["pending", "fired", "dead"]
+FiringStatus = Literal["pending", "fired", "dead", "held", "queued", "replaced", "discarded"]
 
 JSON = msgspec.json.Encoder()
 
@@ -92,10 +96,13 @@ class TriggerState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SensorState(msgspec.Struct, frozen=True):
-    """Everything a sensor remembers: the last event it has seen, and its triggers' states (missing means new)."""
+    """Everything a sensor remembers: the last event it has seen, its triggers' states (missing means new), and what is
+    kept by key.
+    """
 
     position: int = 0
     triggers: dict[str, TriggerState] = {}
+    cells: Cells = NO_CELLS
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +121,8 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One act of a trigger, kept in the outbox until it is done or dead. Acting twice on one id is one act.
 
     `spec` is all the trigger needs, parameters resolved. It is None when resolving failed: then `events` holds the
-    events themselves, so that a corrected sensor can be driven again. `on_dead` is the dlqTrigger's firing.
+    events themselves, so that a corrected sensor can be driven again. `on_dead` is the dlqTrigger's firing. `slot` is
+    the key under which it counts against the trigger's concurrency limit, None when there is no limit.
     """
 
     id: str
@@ -127,6 +135,7 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     events: dict[str, Event] = {}
     retry: Retry = ONCE
     on_dead: "Firing | None" = None
+    slot: str | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -165,6 +174,49 @@ class Reset:
     timezone: str
 
 
+KeyOf = Callable[[str, View], str]
+"""From a dependency's name and its event to the key; raises BadSensor when the event has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRule:
+    """`join`: what belongs together. `digest` changes with the text."""
+
+    key: KeyOf
+    within_s: float
+    mode: str
+    on_timeout: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CoalesceRule:
+    """`coalesce`: `quiet_s` and `longest_s` are infinite where not given."""
+
+    key: KeyOf
+    quiet_s: float
+    longest_s: float
+    max_events: int
+    deliver: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyRule:
+    """`concurrency`: at most `limit` at a time for each key."""
+
+    key: KeyOf
+    limit: int
+    on_conflict: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRule:
+    """`breaker`: at most `most` firings in each `per_s` seconds, counted from the first."""
+
+    most: int
+    per_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class TriggerRule:
     """One trigger, compiled: when it fires. `definition` is the manifest's own text of it, for whoever acts.
@@ -188,6 +240,10 @@ class TriggerRule:
     path: str
     line: int
     broken: str = ""
+    join: JoinRule | None = None
+    coalesce: CoalesceRule | None = None
+    concurrency: ConcurrencyRule | None = None
+    breaker: BreakerRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,19 +282,41 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """The evaluator's wish: this rule fires with these events, by dependency, not before that moment."""
+    """The evaluator's wish: this rule fires with these events, by dependency, not before that moment.
+
+    `status` other than pending: it is held for review, queued for a free slot, or dead from the start; `reason` says
+    why.
+    """
 
     id: str
     rule: TriggerRule
     events: dict[str, Event]
     not_before: float = 0.0
+    status: FiringStatus = "pending"
+    reason: str = ""
+    slot: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The evaluator's wish: what the firing `id` has started ends, because `by` takes its place."""
+
+    id: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one event did to one sensor. `changed` names the triggers whose state has to be kept again."""
+    """What one event, or one moment, did to one sensor.
+
+    `changed` names the triggers whose state has to be kept again, `cells` what is kept by key from now on (None: no
+    longer). `starts` are queued firings whose slot is free.
+    """
 
     state: SensorState
     decisions: tuple[Decision, ...] = ()
     fires: tuple[Fire, ...] = ()
     changed: frozenset[str] = field(default_factory=frozenset)
+    cells: Mapping[Address, Cell | None] = field(default_factory=dict)
+    starts: tuple[str, ...] = ()
+    ends: tuple[Replacement, ...] = ()

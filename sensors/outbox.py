@@ -6,13 +6,14 @@ from typing import Any
 
 import structlog
 
+from bireme.kit import ids
 from bireme.kit.backoff import Rng
 from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError, Conflict, NotFound, ServiceError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Row, StorageError, StorageUnavailable, Transaction
 from sensors import retry, store
-from sensors.model import Firing, Receipt
+from sensors.model import Fire, Firing, Receipt, Replacement, Retry
 from sensors.ports import Completes, FiresInside, Trigger
 from sensors.registry import triggers
 from sensors.surroundings import Surroundings
@@ -53,15 +54,16 @@ class Outbox:
             self._triggers[kind] = triggers[kind](self.surroundings)
         return self._triggers[kind]
 
-    def put(
-        self, tx: Transaction, firing: Firing, not_before: float, now: float
-    ) -> bool | BiremeError:
+    def put(self, tx: Transaction, firing: Firing, wish: Fire, now: float) -> bool | BiremeError:
         """Put a firing into the outbox and, if it fits and is due, act on it inside this very transaction.
 
         False when these events have fired this trigger before; an error when it cannot be acted on.
         """
-        if not store.put_firing(tx, firing, not_before, now):
+        not_before, status = wish.not_before, wish.status
+        if not store.put_firing(tx, firing, not_before, now, status=status, reason=wish.reason):
             return False
+        if status != "pending":
+            return True
         trigger = self.trigger(firing.kind)
         if not_before <= now and isinstance(trigger, FiresInside) and trigger.fits_inside(firing):
             return self._inside(tx, trigger, firing, 0, now) or True
@@ -74,6 +76,25 @@ class Outbox:
             return False
         self._failed(tx, firing, error, attempts=0, again=False, now=now)
         return True
+
+    def start(self, tx: Transaction, firing: str, now: float) -> None:
+        """A queued or held firing may act now."""
+        store.set_status(tx, firing, "pending", "", now)
+        tx.on_commit(self.wake)
+
+    def replace(self, tx: Transaction, replacement: Replacement, now: float) -> None:
+        """End what a firing has started, in favour of another; one that has not acted never will."""
+        found = store.receipts(tx, [replacement.id]).get(replacement.id)
+        if found is None:
+            return
+        status, receipt = found
+        if status in ("pending", "queued", "held"):
+            reason = f"replaced by firing {replacement.by}"
+            store.set_status(tx, replacement.id, "replaced", reason, now)
+        elif receipt is not None and self.surroundings.workflows.live(tx, [receipt.uid]):
+            loaded = store.load_firing(tx, replacement.id)
+            if loaded and store.put_firing(tx, _ending(loaded[0], receipt, replacement), now, now):
+                tx.on_commit(self.wake)
 
     async def run(self) -> None:
         """Act on what is due, until cancelled."""
@@ -152,8 +173,15 @@ class Outbox:
                 lambda tx: self._inside(tx, trigger, ready, attempts, self._now())
             )
             return
+        if firing.slot is not None and not await self._is_wanted(firing):
+            return
         outcome = await self._act(trigger, ready)
         await self.database.write(lambda tx: self._note(tx, firing, attempts + 1, outcome))
+
+    async def _is_wanted(self, firing: Firing) -> bool:
+        """False if another firing has taken its place in the meantime."""
+        found = await store.firings(self.database, ids=[firing.id])
+        return bool(found) and found[0]["status"] == "pending"
 
     async def _act(self, trigger: Trigger, firing: Firing) -> Receipt | Exception:
         try:
@@ -175,6 +203,8 @@ class Outbox:
         self, tx: Transaction, trigger: FiresInside, firing: Firing, attempts: int, now: float
     ) -> BiremeError | None:
         """Act in a savepoint: what fails is undone and noted, and nothing else of the transaction is touched."""
+        if firing.slot is not None and store.firing_status(tx, firing.id) != "pending":
+            return None
         tx.execute("SAVEPOINT firing")
         inner = _Inner(tx)
         try:
@@ -206,6 +236,25 @@ class Outbox:
 
     def _now(self) -> float:
         return self.clock.now().timestamp()
+
+
+def _ending(old: Firing, receipt: Receipt, replacement: Replacement) -> Firing:
+    """The firing that terminates what `old` has made, and says by whom."""
+    by = {"actor": f"firing {replacement.by} of sensor {old.namespace}/{old.sensor}"}
+    return Firing(
+        id=ids.digest(replacement.id, "replaced by", replacement.by),
+        namespace=old.namespace,
+        sensor=old.sensor,
+        trigger=old.trigger,
+        kind=old.kind,
+        spec={
+            "operation": "terminate",
+            "namespace": receipt.namespace,
+            "name": receipt.name,
+            "options": {"by": by},
+        },
+        retry=Retry(),
+    )
 
 
 class _Inner:

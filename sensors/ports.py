@@ -1,6 +1,6 @@
 """What filters and triggers must do, and what this deck needs from others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from bireme.storage.ports import Transaction
@@ -30,6 +30,10 @@ class Workflows(Protocol):
 
         Returns `namespace`, `name` and `uid`. Raises a UserError for a manifest that cannot run.
         """
+        ...
+
+    def live(self, tx: Transaction, uids: Sequence[str]) -> set[str]:
+        """Those of the workflows that have not ended; unknown ones have."""
         ...
 
     async def operate(

@@ -19,18 +19,21 @@ from bireme.storage.ports import Database, Transaction
 from events import store as log_rows
 from events.model import Event
 from events.ports import Secrets
-from sensors import store
+from sensors import cell_store, store
 from sensors.entry import Entry
 from sensors.errors import BadSensor
-from sensors.intake import Intake, prepare
+from sensors.intake import Intake, prepare, put_off
 from sensors.model import Fire, Firing
 from sensors.outbox import Outbox
 from sensors.ports import Workflows
+from sensors.review import Review
 from sensors.surroundings import Surroundings
+from sensors.timekeeper import Timekeeper
 
 log = structlog.get_logger(__name__)
 
 _ENTRIES_PER_COMMIT = 200
+_CELLS_PER_COMMIT = 200
 _PAUSE_S = 1.0
 
 Route = tuple[str, str, str]
@@ -66,8 +69,12 @@ class SensorBank:
             database=database,
         )
         self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom())
+        self.timekeeper = Timekeeper(database, clock, self.ring)
         self._entries: dict[str, Entry] = {}
         self._index: dict[Route, tuple[Entry, ...]] = {}
+        self.review = Review(
+            database, clock, self.outbox, self._entries, scripts, self.timekeeper.wake
+        )
         self._removed: frozenset[str] = frozenset()
         self._applied = asyncio.Event()
 
@@ -115,7 +122,19 @@ class SensorBank:
                 intake = intake or Intake(tx, self.outbox, self.clock.now(), self.scripts)
                 intake.take(event, entries)
         if intake is not None:
-            intake.finish()
+            intake.finish(self.timekeeper.wake)
+
+    def ring(self, tx: Transaction) -> None:
+        """Look at what is kept by key and whose moment has come: windows that end, gathered events, free slots."""
+        now = self.clock.now()
+        due = cell_store.due(tx, now.timestamp(), _CELLS_PER_COMMIT)
+        intake = Intake(tx, self.outbox, now, self.scripts)
+        for sensor, address in due:
+            entry = self._entries.get(sensor)
+            if entry is not None:
+                intake.ring(entry, address)
+        intake.finish(self.timekeeper.wake)
+        put_off(tx, due, now.timestamp())
 
     def pass_over(self, tx: Transaction) -> None:
         """Before retention: sensors that have seen all of the log say so, removed ones no longer hold it."""
@@ -130,6 +149,7 @@ class SensorBank:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._catch_up_forever())
             tasks.create_task(self.outbox.run())
+            tasks.create_task(self.timekeeper.run())
 
     async def close(self) -> None:
         """Let go of the triggers' clients; call after `run` has ended."""
@@ -162,7 +182,7 @@ class SensorBank:
         intake = Intake(tx, self.outbox, self.clock.now(), self.scripts)
         for entry in entries:
             intake.settle(entry)
-        intake.finish()
+        intake.finish(self.timekeeper.wake)
 
     def _prepared(self, firing: Firing) -> Firing:
         if firing.spec is not None:

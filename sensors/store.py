@@ -14,6 +14,7 @@ from sensors.model import Decision, Firing, FiringStatus, Receipt, TriggerState
 _pack = msgspec.msgpack.Encoder().encode
 _state = msgspec.msgpack.Decoder(TriggerState)
 _firing = msgspec.msgpack.Decoder(Firing)
+_receipt = msgspec.json.Decoder(Receipt)
 
 _DECISION = "seq, namespace, sensor, trigger_name, dependency, outcome, reason, line, path, detail, firing, at"
 _FIRING = (
@@ -67,14 +68,25 @@ def record(tx: Transaction, decisions: Iterable[Decision]) -> None:
     )  # fmt: skip
 
 
-def put_firing(tx: Transaction, firing: Firing, next_at: float, now: float) -> bool:
-    """Put a firing into the outbox; False when the same events have fired this trigger before."""
+def put_firing(
+    tx: Transaction,
+    firing: Firing,
+    next_at: float,
+    now: float,
+    *,
+    status: FiringStatus = "pending",
+    reason: str = "",
+) -> bool:
+    """Put a firing into the outbox; False when the same events have fired this trigger before.
+
+    `reason` says why it is not pending.
+    """
     changed = tx.execute(
         "INSERT INTO firings (id, namespace, sensor, trigger_name, kind, payload, status, attempts, "
         "next_at, receipt, error, created_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, 'pending', 0, ?, '', '', ?, ?) ON CONFLICT (id) DO NOTHING",
+        "VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         (firing.id, firing.namespace, firing.sensor, firing.trigger, firing.kind, _pack(firing),
-         next_at, now, now),
+         status, next_at, reason, now, now),
     )  # fmt: skip
     return changed > 0
 
@@ -97,6 +109,30 @@ def mark_failed(
         "WHERE id = ?",
         (status, attempts, error, retry_at or 0.0, now, firing),
     )
+
+
+def set_status(tx: Transaction, firing: str, status: FiringStatus, reason: str, now: float) -> None:
+    """Move a firing that has not acted; what becomes pending is due at its own moment, at the earliest now."""
+    tx.execute(
+        "UPDATE firings SET status = ?, error = ?, updated_at = ?, "
+        "next_at = CASE WHEN next_at < ? THEN ? ELSE next_at END WHERE id = ?",
+        (status, reason, now, now, now, firing),
+    )
+
+
+def firing_status(tx: Transaction, firing: str) -> FiringStatus | None:
+    """How a firing stands, None when there is none with that id."""
+    rows = tx.query("SELECT status FROM firings WHERE id = ?", (firing,))
+    return rows[0][0] if rows else None
+
+
+def receipts(tx: Transaction, firings: Sequence[str]) -> dict[str, tuple[str, Receipt | None]]:
+    """Status and receipt of each firing there is."""
+    marks = ", ".join("?" * len(firings))
+    rows = tx.query(
+        f"SELECT id, status, receipt FROM firings WHERE id IN ({marks})", tuple(firings)
+    )
+    return {id: (status, _receipt.decode(text) if text else None) for id, status, text in rows}
 
 
 def reopen(tx: Transaction, firing: Firing, now: float) -> None:

@@ -2,7 +2,7 @@
 # ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from bireme.manifests.base import IntOrString, KeySelector, Object, PodMetadata, Spec
 from bireme.manifests.manifest import Manifest
@@ -196,6 +196,42 @@ class ConditionsReset(Spec, frozen=True):
     by_time: ConditionsResetByTime | None = None
 
 
+class Join(Spec, frozen=True):
+    """Ours: events belong together by `key` if they come `within` a time. A key is a gjson path into the event's data,
+    or an expression in `{{= }}`; one for all dependencies, or one each.
+    """
+
+    key: str | dict[str, str] = ""
+    within: str = ""
+    mode: Literal["latest", "all", "first", "zip"] = "latest"
+    on_timeout: Literal["drop", "fire-partial", "dead-letter"] = "drop"
+
+
+class Coalesce(Spec, frozen=True):
+    """Ours: many events make one firing, after `quiet` without a further one, or at `max` or `maxEvents`."""
+
+    key: str | dict[str, str] = ""
+    quiet: str = ""
+    max: str = ""
+    max_events: int = 1000
+    deliver: Literal["all", "last", "first"] = "all"
+
+
+class Concurrency(Spec, frozen=True):
+    """Ours: at most `limit` runs of a key at a time, and what becomes of a further one."""
+
+    key: str | dict[str, str] = ""
+    limit: int = 1
+    on_conflict: Literal["queue", "replace", "drop"] = "queue"
+
+
+class Breaker(Spec, frozen=True):
+    """Ours: firings beyond `max` in a time `per` are held until somebody releases or discards them."""
+
+    max: int = 0
+    per: str = ""
+
+
 class TriggerTemplate(Spec, frozen=True):
     """`bodies` is kind -> its settings, which the plugin of that kind decodes; at most one is meant to be there."""
 
@@ -205,10 +241,10 @@ class TriggerTemplate(Spec, frozen=True):
     conditions: str = ""
     conditions_reset: list[ConditionsReset] = []
     bodies: dict[str, dict[str, Any]] = {}
-    join: Any = None  # these four are ours, not Argo's
-    coalesce: Any = None
-    concurrency: Any = None
-    breaker: Any = None
+    join: Join | None = None  # these four are ours, not Argo's
+    coalesce: Coalesce | None = None
+    concurrency: Concurrency | None = None
+    breaker: Breaker | None = None
 
     @property
     def kind(self) -> str:

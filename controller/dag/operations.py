@@ -69,20 +69,21 @@ def _stop(turn: Turn, wish: Operation) -> None:
             turn.move(node, "Failed", wish.message)
             turn.settle(node)
         return
-    _shut_down(turn, "Stop")
+    _shut_down(turn, "Stop", wish)
 
 
 def _terminate(turn: Turn, wish: Operation) -> None:
-    _shut_down(turn, "Terminate")
+    _shut_down(turn, "Terminate", wish)
 
 
-def _shut_down(turn: Turn, strategy: str) -> None:
+def _shut_down(turn: Turn, strategy: str, wish: Operation) -> None:
     run = turn.run
     if run.phase in COMPLETED:
         raise OperationRefused(
             f'cannot shutdown a completed workflow: workflow: "{run.name}", namespace: "{run.source.namespace}"'
         )
     turn.change_run(shutdown=strategy)
+    by = f", by {', '.join(wish.by[who] for who in sorted(wish.by))}" if wish.by else ""
     if run.suspended:
         turn.change_run(suspended=False)
         turn.replan = True
@@ -90,10 +91,10 @@ def _shut_down(turn: Turn, strategy: str) -> None:
         node = run.nodes[node_id]
         if not execute.allowed(strategy, node.name) and not node.daemoned:
             turn.stop_task(node)
-            _end(turn, node, f"workflow shutdown with strategy:  {strategy}")
+            _end(turn, node, f"workflow shutdown with strategy:  {strategy}{by}")
     for node_id in list(run.index.suspended):
         if not execute.allowed(strategy, run.nodes[node_id].name):
-            _end(turn, run.nodes[node_id], f"Stopped with strategy '{strategy}'")
+            _end(turn, run.nodes[node_id], f"Stopped with strategy '{strategy}'{by}")
     turn.hurry_retries()
 
 

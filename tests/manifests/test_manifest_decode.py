@@ -174,7 +174,7 @@ def test_a_misspelt_section_is_no_plugin() -> None:
 
 
 def test_trigger_bodies_and_our_extensions_are_kept() -> None:
-    template = {"name": "t", "http": {"url": "u"}, "join": {"by": "x"}}
+    template = {"name": "t", "http": {"url": "u"}, "join": {"key": "x"}}
     dead = {"template": {"name": "d", "log": {}}}
     trigger = {"template": template, "dlqTrigger": dead, "retryStrategy": {"steps": 2, "factor": 1}}
     sensor = decode.decode({**workflow({"triggers": [trigger]}), "kind": "Sensor"})
@@ -182,7 +182,8 @@ def test_trigger_bodies_and_our_extensions_are_kept() -> None:
     (typed,) = sensor.spec.triggers
     assert typed.template is not None
     assert (typed.template.kind, typed.template.bodies) == ("http", {"http": {"url": "u"}})
-    assert typed.template.join == {"by": "x"}
+    assert typed.template.join is not None
+    assert typed.template.join.key == "x"
     assert typed.dlq_trigger is not None
     assert typed.dlq_trigger.template is not None
     assert typed.dlq_trigger.template.kind == "log"

@@ -287,7 +287,7 @@ def test_the_workflow_inside_a_trigger_is_checked_in_its_place() -> None:
 def test_strict_argo_names_extensions_and_old_spellings() -> None:
     sensor = """  dependencies: [{name: a, eventSourceName: x, eventName: e}]
   triggers:
-  - template: {name: t, log: {}, join: {by: x}}
+  - template: {name: t, log: {}, join: {key: x, within: 1h}}
 """
     assert linted("Sensor", sensor) == []
     ((line, _, message),) = linted("Sensor", sensor, strict_argo=True)

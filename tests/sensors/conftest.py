@@ -45,6 +45,11 @@ class PlayedWorkflows:
             )
         return {"namespace": namespace, "name": name, "uid": f"uid-{firing[:8]}"}
 
+    def live(self, tx: Transaction, uids: Sequence[str]) -> set[str]:
+        marks = ", ".join("?" * len(uids))
+        rows = tx.query(f"SELECT uid FROM runs WHERE live = 1 AND uid IN ({marks})", tuple(uids))
+        return {uid for (uid,) in rows}
+
     async def operate(
         self, namespace: str, name: str, operation: str, options: dict[str, Any], firing: str = ""
     ) -> dict[str, str]:

@@ -1,0 +1,129 @@
+"""From events that belong together to a firing: gathered if so wished, then past breaker, slots and rate limit."""
+
+from collections.abc import Sequence
+
+from events.model import Event
+from sensors import throttle
+from sensors.evaluate import breaker, coalesce, concurrency, memory
+from sensors.evaluate.evaluation import Evaluation, Members, Offer, at, encode, firing_id
+from sensors.evaluate.gathered import gathered
+from sensors.model import Fire, FiringStatus, Outcome, TriggerRule
+
+PASSED = "the event passed"
+
+_OUTCOMES: dict[FiringStatus, Outcome] = {"pending": "fired", "held": "held", "queued": "queued"}
+
+
+def pursue(
+    work: Evaluation,
+    rule: TriggerRule,
+    members: Members,
+    why: str,
+    offer: Offer | None = None,
+    key: str = "",
+) -> str:
+    """Gather the events if the trigger coalesces, else fire; the firing's id, empty when there is none (yet)."""
+    if rule.coalesce is None:
+        delivered = {name: _delivered(events) for name, events in members.items()}
+        return fire(work, rule, members, delivered, why, offer, key)
+    full = coalesce.take(work, rule, rule.coalesce, members, offer)
+    return release(work, rule, full, f"{why}; {full.why}", offer) if full else ""
+
+
+def release(
+    work: Evaluation,
+    rule: TriggerRule,
+    batch: coalesce.Batch,
+    why: str,
+    offer: Offer | None = None,
+) -> str:
+    """Fire with what was gathered."""
+    return fire(work, rule, batch.members, coalesce.delivered(batch), why, offer, batch.key)
+
+
+def fire(
+    work: Evaluation,
+    rule: TriggerRule,
+    members: Members,
+    delivered: dict[str, Event],
+    why: str,
+    offer: Offer | None = None,
+    key: str = "",
+) -> str:
+    """Fire, or hold, queue or drop the firing; every event of it gets a decision that says so."""
+    id = firing_id(work.sensor.uid, rule.name, members, key)
+    status: FiringStatus = "pending"
+    slot: str | None = None
+    held = ""
+    if rule.breaker or rule.concurrency:
+        if work.state.cells.has_fired(id):
+            _tell(
+                work,
+                rule,
+                members,
+                "deduplicated",
+                "these events have fired this trigger before",
+                id,
+                offer,
+            )
+            return id
+        slot = concurrency.key_of(rule, delivered)
+        held = breaker.refusal(work, rule, rule.breaker) if rule.breaker else ""
+        if held:
+            status, why = "held", held
+        elif rule.concurrency and slot is not None:
+            ticket = concurrency.ticket(work, id, members)
+            status, more = concurrency.admit(work, rule, rule.concurrency, ticket, slot)
+            why = why + more if status == "pending" else more
+    if status == "discarded":
+        _tell(work, rule, members, "dropped", why, None, offer)
+        return ""
+    not_before = _slot(work, rule) if rule.rate and not held else 0.0
+    outcome = _OUTCOMES[status]
+    if not_before > work.at and outcome == "fired":
+        outcome = "throttled"
+        why += f"; the rate limit lets it fire in {not_before - work.at:.3f} s"
+    _tell(work, rule, members, outcome, why, id, offer)
+    work.fires.append(Fire(id, rule, delivered, not_before, status, why if held else "", slot))
+    return id
+
+
+def _delivered(events: Sequence[Event]) -> Event:
+    return events[0] if len(events) == 1 else gathered(events)
+
+
+def _tell(
+    work: Evaluation,
+    rule: TriggerRule,
+    members: Members,
+    outcome: Outcome,
+    why: str,
+    firing: str | None,
+    offer: Offer | None,
+) -> None:
+    names = {name: _ids(events) for name, events in members.items()}
+    plain = encode({"events": names})
+    for name, events in members.items():
+        place = at(name, rule)
+        for event in events:
+            detail = plain
+            if offer is not None and event is offer.event:
+                detail = encode({"checks": offer.verdict.checks, "events": names})
+            work.decide(outcome, why, place, event.seq, detail=detail, firing=firing)
+
+
+def _ids(events: Sequence[Event]) -> str | list[str]:
+    if len(events) == 1:
+        return events[0].id
+    return [event.id for event in events[:20]] + (
+        [f"and {len(events) - 20} more"] if len(events) > 20 else []
+    )
+
+
+def _slot(work: Evaluation, rule: TriggerRule) -> float:
+    state = memory.remembered(work, rule)
+    if rule.rate is None:
+        return 0.0
+    may_fire, slot = throttle.take(rule.rate, state.next_slot, work.at)
+    work.remember(rule, memory.with_stored(rule, state.stored, slot))
+    return may_fire

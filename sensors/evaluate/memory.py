@@ -1,0 +1,60 @@
+"""What a trigger remembers between events, without what no longer counts."""
+
+from bireme.lang import cron
+from sensors.evaluate.evaluation import Evaluation, at
+from sensors.model import Outcome, StoredEvent, TriggerRule, TriggerState
+
+NEW = TriggerState()
+
+
+def remembered(work: Evaluation, rule: TriggerRule) -> TriggerState:
+    """The trigger's state with everything dropped, in the open, that no longer counts."""
+    if rule.name in work.triggers:
+        return work.triggers[rule.name]
+    state = work.state.triggers.get(rule.name, NEW)
+    if state.stored:
+        state = _without_outdated(work, rule, state)
+    if state.stored and rule.resets:
+        state = _without_expired(work, rule, state)
+    work.triggers[rule.name] = state
+    return state
+
+
+def with_stored(rule: TriggerRule, stored: dict[str, StoredEvent], slot: float) -> TriggerState:
+    return TriggerState(rule.condition, rule.definitions, stored, slot)
+
+
+def _without_outdated(work: Evaluation, rule: TriggerRule, state: TriggerState) -> TriggerState:
+    if state.condition != rule.condition:
+        gone = dict.fromkeys(state.stored, "the trigger's condition was changed")
+    else:
+        gone = {
+            name: "the dependency's definition was changed"
+            for name in state.stored
+            if state.definitions.get(name) != rule.definitions.get(name)
+        }
+    return _drop(work, rule, state, gone, "superseded")
+
+
+def _without_expired(work: Evaluation, rule: TriggerRule, state: TriggerState) -> TriggerState:
+    """Resets need no timer: what was gathered before the latest tick is dropped when next looked at."""
+    ticks = [cron.previous_before(r.cron, work.now, r.timezone or None) for r in rule.resets]
+    latest = max((tick.timestamp() for tick in ticks if tick), default=0.0)
+    gone = {
+        name: "conditionsReset ticked before the condition held"
+        for name, kept in state.stored.items()
+        if kept.at < latest
+    }
+    return _drop(work, rule, state, gone, "expired")
+
+
+def _drop(
+    work: Evaluation, rule: TriggerRule, state: TriggerState, gone: dict[str, str], outcome: Outcome
+) -> TriggerState:
+    for name, why in gone.items():
+        work.decide(outcome, why, at(name, rule), state.stored[name].event.seq)
+    if not gone:
+        return state
+    work.changed.add(rule.name)
+    kept = {name: stored for name, stored in state.stored.items() if name not in gone}
+    return with_stored(rule, kept, state.next_slot)

@@ -1,0 +1,86 @@
+"""One event at one sensor: which dependencies it belongs to, what their filters say, who is offered it."""
+
+from datetime import datetime
+
+from events.model import Event
+from sensors.errors import BadSensor
+from sensors.evaluate import conditions, firing, join
+from sensors.evaluate.evaluation import Evaluation, Offer, Place, at, encode
+from sensors.model import Dependency, Sensor, SensorState, Step, TriggerRule
+from sensors.view import View
+
+ANY = ("", "")
+
+
+def step(
+    sensor: Sensor,
+    state: SensorState,
+    event: Event,
+    now: datetime,
+    view: View | None = None,
+    again: tuple[str, str] | None = None,
+) -> Step:
+    """What `event` does to `sensor`: decisions for every dependency it belongs to, and the firings they lead to.
+
+    The event must be one that `sensor.routes` knows; an event at or before `state.position` changes nothing. `view`
+    spares parsing the event again when many sensors look at it. `again` evaluates an event of the past anew, for one
+    dependency and, if named, one trigger of it only.
+    """
+    work = Evaluation(sensor, state, now)
+    if again is None and event.seq and event.seq <= state.position:
+        place = Place("", "", "spec", 0)
+        work.decide("deduplicated", f"event {event.seq} was evaluated before", place, event.seq)
+        return Step(state, tuple(work.decisions))
+    dependency, trigger = again or ANY
+    for rule in sensor.broken:
+        if trigger in ("", rule.name) and not dependency:
+            work.decide("error", rule.broken, at("", rule), event.seq)
+    for candidate in sensor.routes.get((event.source, event.subject), ()):
+        if dependency in ("", candidate.name):
+            _judge(work, candidate, view or View(event), trigger)
+    return work.result(max(event.seq, state.position))
+
+
+def _judge(work: Evaluation, dependency: Dependency, given: View, trigger: str) -> None:
+    try:
+        view = dependency.transform(given)
+    except BadSensor as error:
+        place = _place(work, dependency, f"{dependency.path}.{error.path}")
+        work.decide("error", str(error), place, given.event.seq)
+        return
+    verdict = dependency.judge(view)
+    if verdict.lets_pass:
+        offer = Offer(dependency, view, verdict)
+        for rule in dependency.triggers:
+            if trigger in ("", rule.name):
+                _offer(work, rule, offer)
+        return
+    path = f"{dependency.path}.filters"
+    path = f"{path}.{verdict.path}" if verdict.path else path
+    work.decide(
+        "error" if verdict.error else "filtered",
+        verdict.reason,
+        _place(work, dependency, path),
+        view.event.seq,
+        detail=encode({"checks": verdict.checks}),
+    )
+
+
+def _offer(work: Evaluation, rule: TriggerRule, offer: Offer) -> None:
+    before = work.mark()
+    try:
+        if rule.join is not None:
+            join.take(work, rule, rule.join, offer)
+        elif rule.is_stateful:
+            conditions.take(work, rule, offer)
+        else:
+            firing.pursue(work, rule, {offer.name: (offer.event,)}, firing.PASSED, offer)
+    except BadSensor as error:
+        work.back_to(before)
+        path = f"spec.triggers[{rule.index}].template.{error.path}"
+        place = Place(rule.name, offer.name, path, work.sensor.line(path) or rule.line)
+        work.decide("error", str(error), place, offer.event.seq)
+
+
+def _place(work: Evaluation, dependency: Dependency, path: str) -> Place:
+    return Place("", dependency.name, path, work.sensor.line(path) or dependency.line)

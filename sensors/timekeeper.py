@@ -1,0 +1,58 @@
+"""Waits for the next row whose moment has come, and has it looked at. The rows are the timers: none is lost."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from bireme.kit.clock import Clock
+from bireme.kit.errors import ServiceError
+from bireme.storage.ports import Database, Transaction
+from sensors import cell_store
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_WAIT_S = 60.0
+_STORAGE_PAUSE_S = 1.0
+
+
+class Timekeeper:
+    """`ring` looks at what is due, in one transaction. `run` until cancelled."""
+
+    def __init__(
+        self, database: Database, clock: Clock, ring: Callable[[Transaction], None]
+    ) -> None:
+        self.database = database
+        self.clock = clock
+        self.ring = ring
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Rows have changed: the next moment may be another. Call on the event loop."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        while True:
+            self._woken.clear()
+            await self._wait(await self._round())
+
+    async def _round(self) -> float:
+        """Ring what is due; the seconds until it is worth looking again."""
+        try:
+            if (await self._left()) <= 0:
+                await self.database.write(self.ring)
+            return await self._left()
+        except ServiceError as error:
+            log.warning("timers_wait_for_storage", error=str(error))
+            return _STORAGE_PAUSE_S
+
+    async def _left(self) -> float:
+        due = await cell_store.next_due(self.database)
+        return _LONGEST_WAIT_S if due is None else due - self.clock.now().timestamp()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(min(max(seconds, 0.001), _LONGEST_WAIT_S)):
+                await self._woken.wait()
+        except TimeoutError:
+            return

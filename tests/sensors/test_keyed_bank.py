@@ -1,0 +1,202 @@
+"""Joins, gathering, slots, budgets and quarantine on a real database: rows, timers, restarts, what people decide."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bireme.kit.errors import Conflict, NotFound
+from sensors import cell_store, quarantine
+
+
+def with_template(trigger: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**trigger, "template": {**trigger["template"], **more}}
+
+
+async def ring(deck: Any, seconds: float = 0.0) -> None:
+    """Time passes, and the timers that are due ring."""
+    deck.clock.at += timedelta(seconds=seconds)
+    await deck.database.write(deck.bank.ring)
+
+
+def body(n: int, key: str = "k") -> dict[str, Any]:
+    return {"body": {"n": n, "key": key}}
+
+
+JOIN = {"key": "body.key", "within": "2h"}
+
+
+async def test_half_a_join_survives_the_end_of_the_process(
+    open_deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    raw = make_sensor(with_template(submit(), join=JOIN), names="a b")
+    async with open_deck() as deck:
+        deck.bank.add(raw)
+        await deck.publish(make_event("e1", "a", data=body(1)))
+    async with open_deck() as deck:
+        deck.bank.add(raw)
+        await deck.publish(make_event("e2", "b", data=body(2)))
+        assert [row[4] for row in await deck.outcomes()] == ["waiting", "fired", "fired"]
+        assert len(await deck.rows("SELECT 1 FROM runs")) == 1
+
+
+async def test_a_window_that_ended_while_nobody_was_there_is_told_at_the_next_start(
+    open_deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    raw = make_sensor(with_template(submit(), join=JOIN), names="a b")
+    async with open_deck() as deck:
+        deck.bank.add(raw)
+        await deck.publish(make_event("e1", "a", data=body(1)))
+    async with open_deck() as deck:
+        deck.bank.add(raw)
+        await ring(deck, 7200)
+        assert (await deck.outcomes())[-1] == (1, "s", "t", "a", "expired")
+        assert await deck.rows("SELECT 1 FROM sensor_cells") == []
+
+
+async def test_the_timer_sees_what_was_missed_before_it_ends_the_window(
+    open_deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    raw = make_sensor(with_template(submit(), join={**JOIN, "mode": "all"}), names="a b")
+    async with open_deck() as deck:
+        deck.bank.add(raw)
+        await deck.publish(make_event("e1", "a", data=body(1)))
+        await deck.append(make_event("e2", "b", data=body(2)))
+    async with open_deck() as deck:
+        deck.bank.add(raw)
+        await deck.bank.catch_up()
+        await ring(deck, 7200)
+        assert len(await deck.rows("SELECT 1 FROM runs")) == 1
+
+
+async def test_the_timer_of_a_sensor_that_was_removed_waits_for_its_return(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    raw = make_sensor(with_template(submit(), join=JOIN), names="a b")
+    deck.bank.add(raw)
+    await deck.publish(make_event("e1", "a", data=body(1)))
+    deck.bank.remove("default", "s")
+    await ring(deck, 7200)
+    left = await cell_store.next_due(deck.database)
+    assert left is not None
+    assert left > deck.clock.now().timestamp()
+    deck.bank.add(raw)
+    await ring(deck, 3600)
+    assert (await deck.outcomes())[-1][4] == "expired"
+
+
+async def test_a_dead_lettered_join_is_a_dead_firing_that_can_be_driven_with_what_came(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    join = {**JOIN, "onTimeout": "dead-letter"}
+    deck.bank.add(make_sensor(with_template(submit(), join=join), names="a b"))
+    await deck.publish(make_event("e1", "a", data=body(7)))
+    await ring(deck, 7200)
+    [(id, status, error)] = await deck.rows("SELECT id, status, error FROM firings")
+    assert (status, "nothing came from b" in error) == ("dead", True)
+    await deck.bank.redrive(id)
+    assert (await deck.firings())[0][1] == "pending"
+
+
+async def test_gathered_events_are_one_workflow_that_has_them_all(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    trigger = with_template(submit(), coalesce={"quiet": "30s"})
+    source = trigger["template"]["argoWorkflow"]["parameters"][0]["src"]
+    source["dataKey"] = "events.#.body.n"
+    deck.bank.add(make_sensor(trigger))
+    for n in range(200):
+        await deck.publish(make_event(f"e{n}", data=body(n)))
+    await ring(deck, 30)
+    [(manifest,)] = await deck.rows("SELECT CAST(manifest AS TEXT) FROM runs")
+    assert all(f"{n}," in manifest for n in range(199))
+
+
+async def test_a_new_push_terminates_the_run_before_it_and_says_by_whom(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    wish = {"key": "body.key", "onConflict": "replace"}
+    deck.bank.add(make_sensor(with_template(submit(), concurrency=wish)))
+    for n in (1, 2):
+        await deck.publish(make_event(f"e{n}", data=body(n, "main")))
+    rows = await deck.rows("SELECT id, status FROM firings ORDER BY created_at, kind, status, id")
+    assert sorted(status for _, status in rows) == ["fired", "fired", "pending"]
+    for firing, _attempts in await _due(deck):
+        trigger = deck.bank.outbox.trigger(firing.kind)
+        await trigger.fire(firing)
+    [(namespace, _name, operation, options)] = deck.workflows.operations
+    assert (namespace, operation) == ("default", "terminate")
+    assert "of sensor default/s" in options["by"]["actor"]
+
+
+async def _due(deck: Any) -> list[Any]:
+    from sensors import store
+
+    return await store.due(deck.database, deck.clock.now().timestamp(), 10)
+
+
+async def test_a_queued_firing_starts_once_the_run_before_it_has_ended(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    deck.bank.add(make_sensor(with_template(submit(), concurrency={"key": "body.key"})))
+    for n in (1, 2):
+        await deck.publish(make_event(f"e{n}", data=body(n)))
+    assert [row[1] for row in await deck.firings()] == ["fired", "queued"]
+    await ring(deck, 10)
+    assert [row[1] for row in await deck.firings()] == ["fired", "queued"]
+    await deck.database.write(lambda tx: tx.execute("UPDATE runs SET live = 0"))
+    await ring(deck, 10)
+    assert [row[1] for row in await deck.firings()] == ["fired", "pending"]
+
+
+async def test_a_held_firing_is_released_or_discarded_by_people(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    deck.bank.add(make_sensor(with_template(submit(), breaker={"max": 1, "per": "1m"})))
+    for n in (1, 2, 3):
+        await deck.publish(make_event(f"e{n}", data=body(n)))
+    held = [row[0] for row in await deck.rows("SELECT id FROM firings WHERE status = 'held'")]
+    assert len(held) == 2
+    assert await deck.bank.review.release(held[0], "ada") == "pending"
+    await deck.bank.review.discard(held[1], "ada")
+    statuses = sorted(row[1] for row in await deck.firings())
+    assert statuses == ["discarded", "fired", "pending"]
+    with pytest.raises(Conflict, match="is discarded"):
+        await deck.bank.review.release(held[1])
+    with pytest.raises(NotFound):
+        await deck.bank.review.release("nothing")
+    reasons = [row[0] for row in await deck.rows("SELECT reason FROM decisions ORDER BY id")]
+    assert reasons[-2:] == ["released by ada", "discarded by ada"]
+
+
+async def test_an_event_that_cannot_be_evaluated_is_kept_and_can_be_driven_again(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    bad = {"exprs": [{"expr": "n >", "fields": [{"name": "n", "path": "body.n"}]}]}
+    deck.bank.add(make_sensor(submit(), filters=bad))
+    deck.bank.add(make_sensor(submit(), name="other"))
+    await deck.publish(make_event("e1", data=body(1)))
+    assert len(await deck.rows("SELECT 1 FROM runs")) == 1
+    [failed] = await quarantine.listed(deck.database)
+    assert (failed["sensor"], failed["dependency"], failed["seq"]) == ("s", "a", 1)
+    decided = await deck.bank.review.redrive(failed["id"])
+    assert [d.outcome for d in decided] == ["error"]
+    [failed] = await quarantine.listed(deck.database)
+    assert failed["attempts"] == 2
+    deck.bank.add(make_sensor(submit()))
+    decided = await deck.bank.review.redrive(failed["id"])
+    assert [d.outcome for d in decided] == ["fired"]
+    assert await quarantine.listed(deck.database) == []
+    assert len(await deck.rows("SELECT 1 FROM runs")) == 2
+
+
+async def test_a_sensor_that_does_not_compile_keeps_its_events_and_stops_nobody(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    raw = make_sensor(submit())
+    raw["spec"]["triggers"] = [7]
+    deck.bank.add(raw)
+    deck.bank.add(make_sensor(submit(), name="other"))
+    await deck.publish(make_event("e1"))
+    assert [failed["sensor"] for failed in await quarantine.listed(deck.database)] == ["s"]
+    assert len(await deck.rows("SELECT 1 FROM runs")) == 1
