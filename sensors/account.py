@@ -37,6 +37,31 @@ async def firing(database: Database, firing_id: str) -> dict[str, Any]:
     return explain.firing(found[0], decisions, events)
 
 
+async def counts(database: Database, namespace: str = "") -> dict[str, dict[str, int]]:
+    """By `namespace/name`: firings by status, `failed` events, and `waiting` keys."""
+    found: dict[str, dict[str, int]] = {}
+    for sensor, what, count in await store.counted(database, namespace):
+        found.setdefault(sensor, {})[what] = count
+    return found
+
+
+async def partial(database: Database, sensor: str) -> list[dict[str, Any]]:
+    """The events that wait for a condition (`sensor` is `namespace/name`), by trigger and dependency."""
+    kept = await store.remembered(database, sensor)
+    return [
+        {
+            "trigger": trigger,
+            "condition": state.condition,
+            "dependency": name,
+            "event": stored.event.id,
+            "seq": stored.event.seq,
+            "at": stored.at,
+        }
+        for trigger, state in kept.items()
+        for name, stored in state.stored.items()
+    ]
+
+
 async def _firings(database: Database, decisions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ids = sorted({decision["firing"] for decision in decisions if decision["firing"]})
     return await store.firings(database, ids=ids, limit=len(ids)) if ids else []

@@ -62,6 +62,8 @@ def result(found: Json) -> str:
     receipt = found["receipt"] or {}
     if found["status"] == "pending":
         return f"waits for attempt {found['attempts'] + 1}" + _because(found)
+    if found["status"] in ("held", "queued", "replaced", "discarded"):
+        return f"{found['status']}{_because(found)}"
     if found["status"] == "dead":
         return f"dead after {found['attempts']} attempt(s)" + _because(found)
     if receipt.get("kind") == "Workflow":

@@ -48,6 +48,29 @@ def states(tx: Transaction, sensor: str) -> dict[str, TriggerState]:
     return {name: _state.decode(state) for name, state in rows}
 
 
+async def remembered(database: Database, sensor: str) -> dict[str, TriggerState]:
+    """As `states`, as committed last."""
+    rows = await database.read(
+        "SELECT trigger_name, state FROM sensor_state WHERE sensor = ? ORDER BY trigger_name",
+        (sensor,),
+    )
+    return {name: _state.decode(state) for name, state in rows}
+
+
+async def counted(database: Database, namespace: str) -> list[tuple[str, str, int]]:
+    """(sensor as `namespace/name`, what, how many): firings by status, failed events, keys with something waiting."""
+    rows = await database.read(
+        "SELECT namespace || '/' || sensor AS who, status, COUNT(*) FROM firings "
+        "WHERE namespace = ? OR ? = '' GROUP BY namespace, sensor, status UNION ALL "
+        "SELECT namespace || '/' || sensor, 'failed', COUNT(*) FROM quarantine "
+        "WHERE namespace = ? OR ? = '' GROUP BY namespace, sensor UNION ALL "
+        "SELECT sensor, 'waiting', COUNT(*) FROM sensor_cells "
+        "WHERE kind IN ('join', 'coalesce') AND (sensor LIKE ? OR ? = '') GROUP BY sensor",
+        (namespace, namespace, namespace, namespace, f"{namespace}/%", namespace),
+    )
+    return [(who, what, int(count)) for who, what, count in rows]
+
+
 def keep(tx: Transaction, rows: Iterable[tuple[str, str, TriggerState]]) -> None:
     """Keep states by sensor and trigger name."""
     tx.executemany(

@@ -16,6 +16,7 @@ from server.api import (
     info,
     own,
     replies,
+    review,
     sources_and_sensors,
     templates,
     workflows,
@@ -25,7 +26,7 @@ from server.deck import Deck
 
 log = structlog.get_logger(__name__)
 
-MODULES = (workflows, archived, templates, crons, sources_and_sensors, info, own, health)
+MODULES = (workflows, archived, templates, crons, sources_and_sensors, info, own, review, health)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

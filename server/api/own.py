@@ -86,12 +86,6 @@ async def firings(ask: Ask) -> web.StreamResponse:
     return replies.reply({"items": found})
 
 
-@routes.add("PUT", BASE + "/firings/{firing}/redrive", "redrive", "firings")
-async def redrive(ask: Ask) -> web.StreamResponse:
-    await ask.deck.sensors.redrive(ask.part("firing"))
-    return replies.reply({})
-
-
 @routes.add("GET", BASE + "/explain/event/{event}", "explain", "events")
 async def explain_event(ask: Ask) -> web.StreamResponse:
     found = await log.find(ask.deck.database, ask.part("event"))

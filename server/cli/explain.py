@@ -145,8 +145,37 @@ def _decision(decision: Json, indent: str, *, with_event: bool = False) -> None:
     for check in (decision.get("detail") or {}).get("checks") or ():
         if not check.get("passed"):
             _check(check, indent + "  ")
+    _lineage(decision.get("detail") or {}, indent + "  ")
     if decision.get("result"):
         click.echo(f"{indent}  → {decision['result']}")
+
+
+def _lineage(detail: Json, indent: str) -> None:
+    """With what an event was joined or gathered, under which key, what was missing, and by what it was replaced."""
+    if detail.get("key"):
+        click.echo(f"{indent}key: {detail['key']}")
+    if detail.get("missing"):
+        click.echo(f"{indent}missing: {', '.join(detail['missing'])}")
+    if detail.get("by"):
+        number = f" (event {detail['byEvent']})" if detail.get("byEvent") else ""
+        click.echo(f"{indent}by: {detail['by']}{number}")
+    for name, ids in (detail.get("events") or {}).items():
+        shown = ids if isinstance(ids, str) else ", ".join(ids)
+        click.echo(f"{indent}with {name}: {shown}")
+
+
+def show_firing(found: Json) -> None:
+    """A firing: the events and decisions that led to it, and what came of it."""
+    firing = found["firing"]
+    _title(f"firing {firing['id']}  {firing['namespace']}/{firing['sensor']} {firing['trigger']}")
+    for cause in found["causes"]:
+        event = cause.get("event")
+        if event:
+            click.echo(
+                f"  event {event['seq']}  {event['source']}/{event['subject']}  {event['id']}"
+            )
+        _decision(cause, "    ")
+    click.echo(f"  → {found['result']}")
 
 
 def _check(check: Json, indent: str) -> None:

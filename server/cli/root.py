@@ -38,6 +38,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Events": {
         "events": ("events", "List, show and follow accepted events."),
         "sensors": ("sensors", "List and show sensors and what they decided."),
+        "held": ("held", "Release or discard firings that a breaker holds."),
+        "dlq": ("dlq", "Dead firings and failed events: drive again or discard."),
         "explain": ("explain", "Say why something did or did not happen."),
     },
     "Other": {

@@ -29,8 +29,19 @@ def list_(client: Client, form: str | None) -> None:
     """
     found = client.get(f"/api/v1/sensors/{client.namespace}")["items"]
     if not output.items(found, form):
-        rows = [_row(item) for item in found]
-        output.table(["NAME", "AGE", "DEPENDENCIES", "TRIGGERS"], rows, "No sensors applied")
+        path = f"/api/v1/bireme/sensor-counts/{client.namespace or '-'}"
+        counts = client.get(path)["sensors"]
+        rows = [[*_row(item), _counted(counts.get(_key(item), {}))] for item in found]
+        header = ["NAME", "AGE", "DEPENDENCIES", "TRIGGERS", "FIRINGS"]
+        output.table(header, rows, "No sensors applied")
+
+
+def _key(item: dict[str, Any]) -> str:
+    return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none"
 
 
 def _row(item: dict[str, Any]) -> list[str]:
@@ -64,3 +75,28 @@ def get(client: Client, name: str, form: str | None) -> None:
     click.echo()
     path = f"/api/v1/bireme/explain/sensor/{client.namespace}/{segment(name)}"
     explain.show_sensor(client.get(path))
+    _show_state(client.get(f"/api/v1/bireme/sensor-state/{client.namespace}/{segment(name)}"))
+
+
+def _show_state(state: dict[str, Any]) -> None:
+    click.echo(f"  firings: {_counted(state['counts'])}")
+    for kept in state["conditions"]:
+        click.echo(
+            f"  {kept['trigger']}: event {kept['seq']} of {kept['dependency']} waits for '{kept['condition']}'"
+        )
+    for kept in state["keys"]:
+        click.echo(
+            f"  {kept['trigger']} {kept['kind']} key '{kept['key']}': {_kept(kept)}; "
+            f"next looked at {output.local_time(kept['dueAt'])}"
+        )
+    for failed in state["failed"]:
+        click.echo(f"  failed event {failed['seq']} ({failed['id']}): {failed['reason']}")
+
+
+def _kept(kept: dict[str, Any]) -> str:
+    if kept.get("waiting"):
+        return ", ".join(f"event {w['seq']} of {w['dependency']}" for w in kept["waiting"])
+    if kept["kind"] == "slots":
+        running, queue = kept.get("running") or (), kept.get("queue") or ()
+        return f"{len(running)} running, {len(queue)} queued"
+    return f"{kept['count']} fired" if "count" in kept else f"fired as {kept.get('fired')}"

@@ -1,0 +1,86 @@
+"""`bireme held list|get|release|discard`: firings that a breaker holds for review."""
+
+import click
+
+from server.cli import explain, options, output
+from server.cli.client import Client, segment
+
+_FIRINGS = "/api/v1/bireme/firings"
+
+
+@click.group("held", short_help="Release or discard firings that a breaker holds.")
+def held() -> None:
+    """Firings beyond a breaker's budget: they act once released, or never."""
+
+
+@held.command("list")
+@click.option("--sensor", default="", help="Only those of this sensor.")
+@options.engine
+@options.output
+def list_(client: Client, sensor: str, form: str | None) -> None:
+    """List held firings, newest first.
+
+    \b
+    Examples:
+      bireme held list
+    """
+    query = {"namespace": client.namespace, "sensor": sensor, "status": "held", "limit": "1000"}
+    found = client.get(_FIRINGS, **query)["items"]
+    if not output.items(found, form):
+        rows = [
+            [f["id"], f["sensor"], f["trigger"], output.local_time(f["createdAt"])] for f in found
+        ]
+        output.table(["ID", "SENSOR", "TRIGGER", "HELD SINCE"], rows, "No firings are held")
+
+
+@held.command("get")
+@click.argument("firing")
+@options.engine
+@options.output
+def get(client: Client, firing: str, form: str | None) -> None:
+    """Show a firing: the events that led to it, and why it is held.
+
+    \b
+    Examples:
+      bireme held get 6f1c0a...
+    """
+    show(client, firing, form)
+
+
+@held.command("release")
+@click.argument("firings", nargs=-1, required=True)
+@options.engine
+def release(client: Client, firings: tuple[str, ...]) -> None:
+    """Let held firings act.
+
+    \b
+    Examples:
+      bireme held release 6f1c0a...
+    """
+    for firing in firings:
+        status = client.call("PUT", f"{_FIRINGS}/{segment(firing)}/release", {})["status"]
+        click.echo(f"firing {firing} released: {status}")
+
+
+@held.command("discard")
+@click.argument("firings", nargs=-1, required=True)
+@options.engine
+def discard(client: Client, firings: tuple[str, ...]) -> None:
+    """Let held firings never act.
+
+    \b
+    Examples:
+      bireme held discard 6f1c0a...
+    """
+    for firing in firings:
+        client.call("PUT", f"{_FIRINGS}/{segment(firing)}/discard", {})
+        click.echo(f"firing {firing} discarded")
+
+
+def show(client: Client, firing: str, form: str | None) -> None:
+    """One firing with its lineage."""
+    found = client.get(f"{_FIRINGS}/{segment(firing)}")
+    if form in ("json", "yaml"):
+        output.values(found, form)
+    else:
+        explain.show_firing(found)
