@@ -1,5 +1,6 @@
 """The sensors' port to workflows: the controller, and the schedules it runs by."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from bireme.storage.ports import Transaction
@@ -17,6 +18,9 @@ class WorkflowsPort:
 
     def submit(self, tx: Transaction, manifest: Json, firing: str) -> dict[str, str]:
         return self._controller.submit(tx, manifest, firing)
+
+    def live(self, tx: Transaction, uids: Sequence[str]) -> set[str]:
+        return self._controller.live(tx, uids)
 
     async def operate(
         self, namespace: str, name: str, operation: str, options: Json, firing: str = ""

@@ -23,15 +23,20 @@ class Batch:
     why: str
 
 
+def place_of(
+    rule: TriggerRule, coalesce: CoalesceRule, members: Members, offer: Offer | None
+) -> Address:
+    """Where these events are gathered: under the key of the event that came, or of the newest a timer brought."""
+    if offer is not None:
+        return Address(rule.name, "coalesce", coalesce.key(offer.name, offer.view))
+    name, events = next(iter(members.items()))
+    return Address(rule.name, "coalesce", coalesce.key(name, View(events[-1])))
+
+
 def take(
-    work: Evaluation,
-    rule: TriggerRule,
-    coalesce: CoalesceRule,
-    members: Members,
-    offer: Offer | None,
+    work: Evaluation, rule: TriggerRule, coalesce: CoalesceRule, address: Address, members: Members
 ) -> Batch | None:
     """Put the events to those of their key; the whole batch if it is full now."""
-    address = Address(rule.name, "coalesce", _key(coalesce, members, offer))
     cell = _current(work, rule, address)
     known = {(kept.dependency, kept.event.id) for kept in cell.waiting} if cell else set()
     new = [
@@ -124,11 +129,3 @@ def _batch(
     for kept in waiting:
         members.setdefault(kept.dependency, []).append(kept.event)
     return Batch(address.key, members, coalesce.deliver, why)
-
-
-def _key(coalesce: CoalesceRule, members: Members, offer: Offer | None) -> str:
-    """The key of the event that came, or of the newest when a timer brought them."""
-    if offer is not None:
-        return coalesce.key(offer.name, offer.view)
-    name, events = next(iter(members.items()))
-    return coalesce.key(name, View(events[-1]))

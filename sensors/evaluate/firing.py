@@ -26,7 +26,11 @@ def pursue(
     if rule.coalesce is None:
         delivered = {name: _delivered(events) for name, events in members.items()}
         return fire(work, rule, members, delivered, why, offer, key)
-    full = coalesce.take(work, rule, rule.coalesce, members, offer)
+    address = coalesce.place_of(rule, rule.coalesce, members, offer)
+    overdue = coalesce.ring(work, rule, rule.coalesce, address)
+    if overdue:  # its timer is late: this event belongs to the next batch
+        release(work, rule, overdue, overdue.why)
+    full = coalesce.take(work, rule, rule.coalesce, address, members)
     return release(work, rule, full, f"{why}; {full.why}", offer) if full else ""
 
 

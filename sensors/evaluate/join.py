@@ -229,8 +229,12 @@ def _heads(waiting: tuple[Waiting, ...]) -> tuple[Waiting, ...]:
 
 
 def _missing(key: _Key, waiting: Iterable[Waiting]) -> list[str]:
+    """The dependencies that are needed whatever else comes, of those that are not here; or else all of these."""
     here = {kept.dependency for kept in waiting}
-    return [name for name in key.rule.names if name not in here]
+    absent = [name for name in key.rule.names if name not in here]
+    every = frozenset(key.rule.names)
+    needed = [name for name in absent if not key.rule.satisfied(every - {name})]
+    return needed or absent
 
 
 def _of(name: str, waiting: tuple[Waiting, ...]) -> tuple[Waiting, ...]:
