@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo up check format test bench lock clean help
+.PHONY: setup demo up check format test soak bench lock clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -38,6 +38,9 @@ format: $(STAMP) ## write the format and the fixes that are safe
 
 test: $(STAMP) ## the tests
 	$(BIN)/python -m pytest
+
+soak: $(STAMP) ## the bank of sensors under thousands of seeds, with crashes at every commit and await
+	$(BIN)/python -m tests.sensors.simulation 3000
 
 bench: $(STAMP) ## benchmarks: each figure beside a limit measured in the same run
 	$(BIN)/python -m benchmarks

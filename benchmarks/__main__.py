@@ -6,7 +6,18 @@ import time
 
 from benchmarks.report import Figure, show
 
-ALL = ["footprint", "tags", "ingest", "latency", "steps", "dag", "many", "sensors", "restart"]
+ALL = [
+    "footprint",
+    "tags",
+    "ingest",
+    "latency",
+    "steps",
+    "dag",
+    "many",
+    "sensors",
+    "decisions",
+    "restart",
+]
 
 
 def main(names: list[str]) -> int:

@@ -49,6 +49,8 @@ def reason(check: Check) -> str:
 
 def every(judges: Sequence[Judge]) -> Judge:
     """All filters must pass. An error ends the evaluation; a plain false does not, so that later errors show."""
+    if len(judges) == 1:
+        return judges[0]
 
     def judge(view: View) -> Verdict:
         refusal: Verdict | None = None

@@ -1,7 +1,7 @@
 """Sensors, their state, their decisions and firings as values. What has a row is a Struct; the rest is a dataclass."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -41,7 +41,7 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     error: str = ""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What one filter, or all filters of a dependency, say about an event.
 
     `error` is not empty when the question could not be answered; such a verdict never lets an event pass, even when
@@ -95,7 +95,7 @@ class TriggerState(msgspec.Struct, frozen=True, omit_defaults=True):
     next_slot: float = 0.0
 
 
-class SensorState(msgspec.Struct, frozen=True):
+class SensorState(msgspec.Struct, frozen=True, gc=False):
     """Everything a sensor remembers: the last event it has seen, its triggers' states (missing means new), and what is
     kept by key.
     """
@@ -245,6 +245,11 @@ class TriggerRule:
     concurrency: ConcurrencyRule | None = None
     breaker: BreakerRule | None = None
 
+    @property
+    def is_keyed(self) -> bool:
+        """True if something is kept by key."""
+        return bool(self.join or self.coalesce or self.concurrency or self.breaker)
+
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
@@ -280,8 +285,7 @@ class Sensor:
         return f"{self.namespace}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Fire:
+class Fire(msgspec.Struct, frozen=True, gc=False):
     """The evaluator's wish: this rule fires with these events, by dependency, not before that moment.
 
     `status` other than pending: it is held for review, queued for a free slot, or dead from the start; `reason` says
@@ -305,8 +309,7 @@ class Replacement:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What one event, or one moment, did to one sensor.
 
     `changed` names the triggers whose state has to be kept again, `cells` what is kept by key from now on (None: no
@@ -316,7 +319,7 @@ class Step:
     state: SensorState
     decisions: tuple[Decision, ...] = ()
     fires: tuple[Fire, ...] = ()
-    changed: frozenset[str] = field(default_factory=frozenset)
-    cells: Mapping[Address, Cell | None] = field(default_factory=dict)
+    changed: frozenset[str] = frozenset()
+    cells: Mapping[Address, Cell | None] = {}
     starts: tuple[str, ...] = ()
     ends: tuple[Replacement, ...] = ()

@@ -45,9 +45,8 @@ class CountedIds:
 
 def digest(*parts: str) -> str:
     """32 hex characters that depend on every part and on where one part ends and the next begins."""
-    hasher = hashlib.blake2b(digest_size=16)
+    pieces: list[bytes] = []
     for part in parts:
         raw = part.encode("utf-8", "surrogatepass")
-        hasher.update(len(raw).to_bytes(8, "big"))
-        hasher.update(raw)
-    return hasher.hexdigest()
+        pieces += (len(raw).to_bytes(8, "big"), raw)
+    return hashlib.blake2b(b"".join(pieces), digest_size=16).hexdigest()

@@ -35,9 +35,20 @@ def compile(pattern: str) -> Search:
 
 def search(pattern: str, text: str) -> bool:
     """True when the pattern is found anywhere in the text. Raises LangError for a text too long to search safely."""
-    if len(text) > MAX_TEXT:
-        raise LangError(f"the text to match is longer than {MAX_TEXT} characters")
-    return compile(pattern)(text)
+    return searcher(pattern)(text)
+
+
+@lru_cache(maxsize=1024)
+def searcher(pattern: str) -> Callable[[str], bool]:
+    """`search` for one pattern, compiled now."""
+    found = compile(pattern)
+
+    def search_in(text: str) -> bool:
+        if len(text) > MAX_TEXT:
+            raise LangError(f"the text to match is longer than {MAX_TEXT} characters")
+        return found(text)
+
+    return search_in
 
 
 def _quick(tree: Node) -> str | None:

@@ -58,7 +58,9 @@ class Evaluation:
 
     def result(self, position: int) -> Step:
         """Everything found out, and the state after it."""
-        state = self.state
+        state, decisions, fires = self.state, tuple(self.decisions), tuple(self.fires)
+        if not (self.triggers or self.cells):  # most events: nothing is remembered
+            return Step(SensorState(position, state.triggers, state.cells), decisions, fires)
         after = SensorState(
             position,
             {**state.triggers, **self.triggers} if self.triggers else state.triggers,
@@ -66,8 +68,8 @@ class Evaluation:
         )
         return Step(
             after,
-            tuple(self.decisions),
-            tuple(self.fires),
+            decisions,
+            fires,
             frozenset(self.changed),
             self.cells,
             tuple(self.starts),
@@ -145,14 +147,14 @@ class Offer(NamedTuple):
 
 def firing_id(sensor_uid: str, trigger: str, members: Members, correlation: str = "") -> str:
     """The same events at the same trigger give the same id, in whatever order they came."""
-    if all(len(events) == 1 for events in members.values()):
-        names = sorted(members)
-        parts = [
-            text for name in names for text in (name, members[name][0].source, members[name][0].id)
-        ]
-    else:
-        every = sorted((n, e.source, e.id) for n, events in members.items() for e in events)
-        parts = [text for item in every for text in item]
+    if len(members) == 1:
+        [(name, events)] = members.items()
+        if len(events) == 1:  # most firings: nothing to sort
+            return ids.digest(
+                sensor_uid, trigger, correlation, name, events[0].source, events[0].id
+            )
+    every = sorted((name, e.source, e.id) for name, events in members.items() for e in events)
+    parts = [text for item in every for text in item]
     return ids.digest(sensor_uid, trigger, correlation, *parts)
 
 

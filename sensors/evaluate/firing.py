@@ -106,13 +106,15 @@ def _tell(
     offer: Offer | None,
 ) -> None:
     names = {name: _ids(events) for name, events in members.items()}
-    plain = encode({"events": names})
+    came = offer.event if offer is not None else None
+    plain = ""
     for name, events in members.items():
         place = at(name, rule)
         for event in events:
-            detail = plain
-            if offer is not None and event is offer.event:
+            if offer is not None and event is came:
                 detail = encode({"checks": offer.verdict.checks, "events": names})
+            else:
+                detail = plain = plain or encode({"events": names})
             work.decide(outcome, why, place, event.seq, detail=detail, firing=firing)
 
 

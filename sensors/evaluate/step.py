@@ -67,7 +67,7 @@ def _judge(work: Evaluation, dependency: Dependency, given: View, trigger: str) 
 
 
 def _offer(work: Evaluation, rule: TriggerRule, offer: Offer) -> None:
-    before = work.mark()
+    before = work.mark() if rule.is_keyed else None
     try:
         if rule.join is not None:
             join.take(work, rule, rule.join, offer)
@@ -76,7 +76,8 @@ def _offer(work: Evaluation, rule: TriggerRule, offer: Offer) -> None:
         else:
             firing.pursue(work, rule, {offer.name: (offer.event,)}, firing.PASSED, offer)
     except BadSensor as error:
-        work.back_to(before)
+        if before is not None:
+            work.back_to(before)
         path = f"spec.triggers[{rule.index}].template.{error.path}"
         place = Place(rule.name, offer.name, path, work.sensor.line(path) or rule.line)
         work.decide("error", str(error), place, offer.event.seq)

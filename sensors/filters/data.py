@@ -10,7 +10,7 @@ error, whatever the comparator.
 """
 
 import operator as compare
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -54,7 +54,13 @@ class DataFilter:
         if not view.is_json:
             text = "data filter error (event data not valid JSON)"
             return Verdict(False, text, text, "data")
-        return entries("data", self.operator, self._checks(view))
+        if len(self.entries) == 1:
+            check = self.entries[0].check(view)
+            return Verdict(True, checks=(check,)) if check.passed else self._combined((check,))
+        return self._combined(self._checks(view))
+
+    def _combined(self, checks: Iterable[Check]) -> Verdict:
+        return entries("data", self.operator, checks)
 
     def _checks(self, view: View) -> Iterator[Check]:
         for entry in self.entries:
@@ -93,7 +99,10 @@ class _Entry:
         return scalars.Text(_render(config.template, found.text))
 
     def _any(self, found: scalars.Datum) -> bool:
-        return any(self._test(index)(found) for index in range(len(self.values)))
+        for index in range(len(self.values)):  # noqa: SIM110 - a generator costs more than the test
+            if self._test(index)(found):
+                return True
+        return False
 
     def _test(self, index: int) -> Test:
         if index == len(self.tests):
@@ -136,11 +145,11 @@ def _number(comparator: str, value: str) -> Test:
 
 
 def _string(comparator: str, value: str) -> Test:
-    regex.compile(value)
+    matches = regex.searcher(value)
     if comparator in ("", "="):
-        return lambda found: regex.search(value, found.text)
+        return lambda found: matches(found.text)
     if comparator == "!=":
-        return lambda found: not regex.search(value, found.text)
+        return lambda found: not matches(found.text)
     return _never
 
 
