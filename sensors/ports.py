@@ -79,6 +79,8 @@ class Cluster(Protocol):
         """An object that is not there is as good as deleted."""
         ...
 
+    async def close(self) -> None: ...
+
 
 class Trigger(Protocol):
     """One kind of trigger. Built once as `cls(surroundings)` and used for every firing of the kind."""

@@ -25,7 +25,7 @@ from sensors.errors import BadSensor
 from sensors.intake import Intake, prepare, put_off
 from sensors.model import Fire, Firing
 from sensors.outbox import Outbox
-from sensors.ports import Workflows
+from sensors.ports import Cluster, Workflows
 from sensors.review import Review
 from sensors.surroundings import Surroundings
 from sensors.timekeeper import Timekeeper
@@ -56,6 +56,7 @@ class SensorBank:
         rng: Rng | None = None,
         scripts: Scripts = NO_SCRIPTS,
         reach: Reach = EVERYWHERE,
+        cluster: Cluster | None = None,
     ) -> None:
         self.database = database
         self.clock = clock
@@ -67,6 +68,7 @@ class SensorBank:
             secrets=secrets,
             reach=reach,
             database=database,
+            cluster=cluster,
         )
         self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom())
         self.timekeeper = Timekeeper(database, clock, self.ring)

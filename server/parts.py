@@ -34,7 +34,7 @@ def executor_of(
         database=database,
         secrets=secrets,
         scripts=scripts,
-        cluster=_cluster(settings.kubeconfig),
+        cluster=cluster_of(settings),
         plugins=settings.executor_plugins,
     )
     main = backends["process"](
@@ -47,10 +47,10 @@ def executor_of(
     return Router(main, around)
 
 
-def _cluster(kubeconfig: str) -> Cluster | None:
-    """The cluster that steps act on, if there is one; its client is loaded only then."""
-    if not kubeconfig:
+def cluster_of(settings: Settings) -> Cluster | None:
+    """A client of the cluster that steps and triggers act on, if there is one; it is loaded only then."""
+    if not settings.kubeconfig:
         return None
     from executor.clusters.kubernetes import KubernetesCluster
 
-    return KubernetesCluster(kubeconfig)
+    return KubernetesCluster(settings.kubeconfig)

@@ -75,7 +75,7 @@ class Settings:
     """Largest body the API accepts. BIREME_MAX_REQUEST_BYTES."""
 
     kubeconfig: str = ""
-    """The cluster that `resource` templates act on: a kubeconfig file, or `in-cluster`. BIREME_KUBECONFIG."""
+    """The cluster of `resource` templates and `k8s` triggers: a kubeconfig file, or `in-cluster`. BIREME_KUBECONFIG."""
 
     executor_plugins: Mapping[str, str] = field(default_factory=dict)
     """Addresses of executor plugins: NAME=URL, separated by commas. BIREME_EXECUTOR_PLUGINS."""

@@ -28,6 +28,7 @@ from events.state import StoredState
 from executor.ports import Executor
 from sensors.run import SensorBank
 from server import parts
+from server.cluster import ClusterPort
 from server.deck import Deck
 from server.metrics import Metrics
 from server.objects.directory import Directory
@@ -90,6 +91,7 @@ def join(
     options = Options(archive_s=settings.archive_s)
     controller = Controller(database, executor, clock, ids, shelf=TemplateShelf(), options=options)
     crons = CronBank(database, clock, controller)
+    cluster = parts.cluster_of(settings)
     sensors = SensorBank(
         database,
         clock,
@@ -98,6 +100,7 @@ def join(
         secrets,
         scripts=scripts,
         reach=settings.reach,
+        cluster=ClusterPort(cluster) if cluster else None,
     )
     retention = Retention(age=timedelta(seconds=settings.retain_events_s))
     bus = SqliteBus(database, clock, sensors.consume, retention, sensors.pass_over)

@@ -115,6 +115,8 @@ class K8sTrigger:
 
     async def close(self) -> None:
         await self.fetcher.close()
+        if self.around.cluster is not None:  # nobody else uses it
+            await self.around.cluster.close()
 
     def _aimed(self, spec: Json, thing: Json, origin: Origin) -> Json:
         """The act itself: a workflow to submit, or an object and what to do with it."""

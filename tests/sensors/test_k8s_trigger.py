@@ -55,6 +55,9 @@ class MemoryCluster:
         self.calls.append("delete")
         self.things.pop(key(thing), None)
 
+    async def close(self) -> None:
+        """Holds nothing."""
+
 
 def key(thing: Json) -> tuple[str, ...]:
     metadata = thing["metadata"]
