@@ -1,0 +1,142 @@
+"""What sources of messages share: bodies, payloads, an inbox between a client and the log, faults."""
+
+import asyncio
+import base64
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import orjson
+import structlog
+
+from bireme.kit.errors import MissingExtra, ServiceError
+from events import fields
+from events.patience import publish_until_durable
+from events.ports import EventsError, NewEvent, Place, Publish, Secrets, Surroundings
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+BATCH = 500
+"""Messages published together: one commit."""
+MOST_BYTES = 16 << 20
+"""A body larger than this is told in the log and makes no event."""
+
+
+class ServerAway(EventsError, ServiceError):
+    """The server does not answer, refuses us or hung up; it may be back later."""
+
+
+class Auth(fields.Fields, frozen=True, kw_only=True):
+    """Argo's BasicAuth: name and password by reference."""
+
+    username: fields.SecretRef | None = None
+    password: fields.SecretRef | None = None
+
+
+def text(secrets: Secrets, place: Place, ref: fields.SecretRef | None) -> str | None:
+    """The secret's value, None where nothing is referred to. Raises NotFound."""
+    return None if ref is None else fields.secret(secrets, place, ref).decode()
+
+
+def missing(extra: str, kind: str) -> MissingExtra:
+    return MissingExtra(extra, f"event source {kind}")
+
+
+class Poison(EventsError):
+    """A message that can be no event; the words say why, and never what was in it."""
+
+
+def body(raw: bytes, json_body: bool) -> Any:
+    """The message as payloads hold it: JSON as it was written, else base64. Raises Poison."""
+    if len(raw) > MOST_BYTES:
+        raise Poison(f"{len(raw)} bytes, at most {MOST_BYTES} make an event")
+    if not json_body:
+        return base64.b64encode(raw).decode()
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Poison(f"jsonBody is true, but this is no JSON: {error}") from error
+    return orjson.Fragment(raw)
+
+
+def event(
+    payload: dict[str, Any], metadata: Mapping[str, str] | None, *, dedup: str = ""
+) -> NewEvent:
+    """The payload with the event's own metadata behind it."""
+    if metadata:
+        payload["metadata"] = metadata
+    return NewEvent(data=orjson.dumps(payload), dedup=dedup)
+
+
+class Forwarder(Generic[T]):
+    """Makes messages events and returns once they are durable. One that can be none is told in the log by `where`."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        event_of: Callable[[T], NewEvent],
+        where: Callable[[T], dict[str, Any]],
+    ) -> None:
+        self._around = around
+        self._event_of = event_of
+        self._where = where
+
+    async def __call__(self, publish: Publish, messages: list[T]) -> list[T]:
+        """Waits while the store is away. Gives back the messages that were poison."""
+        events: list[NewEvent] = []
+        poison: list[T] = []
+        for message in messages:
+            try:
+                events.append(self._event_of(message))
+            except Poison as error:
+                poison.append(message)
+                place = self._around.place
+                log.error(
+                    "message_is_poison",
+                    source=place.name,
+                    subject=place.subject,
+                    error=str(error),
+                    **self._where(message),
+                )
+        if events:
+            await publish_until_durable(publish, events, self._around.clock)
+        return poison
+
+
+class Inbox(Generic[T]):
+    """Between a client's callbacks and who publishes. Full, it makes the client wait; closed, it fails its reader."""
+
+    def __init__(self, most: int = BATCH) -> None:
+        self._most = most
+        self._items: deque[T] = deque()
+        self._error: Exception | None = None
+        self._filled = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def put(self, item: T) -> None:
+        while len(self._items) >= self._most:
+            self._room.clear()
+            await self._room.wait()
+        self.push(item)
+
+    def push(self, item: T) -> None:
+        """Without waiting, for clients that cannot."""
+        self._items.append(item)
+        self._filled.set()
+
+    def close(self, error: Exception) -> None:
+        """What is here is still read; then the reader gets the error. The first one counts."""
+        self._error = self._error or error
+        self._filled.set()
+
+    async def batch(self, most: int = BATCH) -> list[T]:
+        """What is here, in order, at least one. Raises what it was closed with."""
+        while not self._items:
+            if self._error is not None:
+                raise self._error
+            self._filled.clear()
+            await self._filled.wait()
+        taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        self._room.set()
+        return taken
