@@ -87,7 +87,7 @@ class NatsSource:
     @asynccontextmanager
     async def _connected(self, inbox: "streams.Inbox[Msg]") -> "AsyncIterator[Client]":
         try:
-            import nats
+            from nats.aio.client import Client
             from nats.errors import Error
         except ImportError as error:
             raise streams.missing("nats", "nats") from error
@@ -101,9 +101,9 @@ class NatsSource:
             why = f": {faults[-1]}" if faults else ""
             inbox.close(streams.ServerAway(f"{url}: the connection is gone{why}"))
 
-        client: Client | None = None
+        client = Client()
         try:
-            client = await nats.connect(
+            await client.connect(
                 url.split(","),
                 name=f"bireme-{self._around.place.name}",
                 allow_reconnect=False,
@@ -119,9 +119,8 @@ class NatsSource:
             why = faults[-1] if faults else error
             raise streams.ServerAway(f"{url}: {why or type(why).__name__}") from error
         finally:
-            if client is not None:
-                with suppress(Error, OSError, TimeoutError):
-                    await client.close()
+            with suppress(Error, OSError, TimeoutError):
+                await client.close()
 
     def _access(self) -> dict[str, Any]:
         """The client's options, secrets read anew at every connection. Raises BadSourceConfig, NotFound."""
