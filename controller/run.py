@@ -24,6 +24,7 @@ from controller.dag.fold import index
 from controller.discard import AT_THE_END, WITH_THE_WORKFLOW, discard, is_wanted
 from controller.estimates import Estimates
 from controller.measures import Measures
+from controller.memo import MemoCaches
 from controller.model import Change, Json, PhaseRow, RunRow, moment
 from controller.operations import Operations
 from controller.ports import BadOption, WorkflowExists, WorkflowNotFound
@@ -32,6 +33,7 @@ from controller.retention import Policy
 from controller.steps import PLACES, Steps
 from controller.store import RunReader
 from controller.sweep import Sweeper
+from controller.sync_limits import SyncLimits
 from controller.templates import TemplateShelf
 from controller.throttle import Limits, Throttle
 from controller.watchers import Watchers
@@ -83,15 +85,19 @@ class Controller:
             overlooked=executor.overlooked if isinstance(executor, Overlooks) else lambda spec: (),
         )
         self._watchers = Watchers()
+        self.sync_limits = SyncLimits(database, self.shelf)
+        self.memo = MemoCaches(database)
         self._steps = Steps(
             database,
             executor,
             clock,
             changed=self._watchers.tell,
             ended=self._ended,
+            limit=self.sync_limits.of,
             places=options.places,
         )
         self._estimates = Estimates()
+        self.sync_limits.changed = self.shelf.changed = self._steps.gates.look_again
         self._tasks = TaskScope("controller")
         self._on_end: list[Ended] = []
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
@@ -319,6 +325,7 @@ class Controller:
         """
         for namespace, labels, seconds in await self.reader.successes(REMEMBERED):
             self._estimates.learn(namespace, labels, seconds)
+        await self.sync_limits.load()
         history = await self.reader.history_of_live()
         begun = []
         for row in await self.reader.live():

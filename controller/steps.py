@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,12 +18,16 @@ from bireme.kit.clock import Clock
 from bireme.kit.errors import ServiceError, UserError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, StorageError, Transaction
+from controller import asked as answers
 from controller import codec, measures, store
+from controller.asked import Asked, Outcome
 from controller.births import LiveRun
 from controller.dag import model as dag
 from controller.dag.advance import advance, replan
 from controller.dag.fold import pending_tasks
 from controller.dag.measure import Measured
+from controller.gatekeeper import Gatekeeper, memorize
+from controller.locks import Limit
 from controller.model import HistoryRow, PhaseRow
 from controller.timers import Timers
 from controller.turns import Turns
@@ -35,18 +40,9 @@ COMMITS_UNDER_WAY = 2
 """More would only split what one fsync can carry: while these run, further steps gather for the next."""
 PLACES = 512
 """How many steps are in the executor's hands at once; as many as its own backends run at once."""
+_GATES = (dag.Acquire, dag.Release, dag.Recall)
 _ENDED = frozenset(("succeeded", "failed", "error"))
 _AGAIN = Backoff(base_s=0.1, factor=2, cap_s=5)
-
-Outcome = tuple["asyncio.Future[None]", BaseException | None]
-
-
-@dataclass(slots=True)
-class Asked:
-    """An operation of a person, who waits for the answer."""
-
-    operation: dag.Operation
-    answer: "asyncio.Future[None]"
 
 
 @dataclass(slots=True)
@@ -73,6 +69,7 @@ class Steps:
         *,
         changed: Callable[[LiveRun], None],
         ended: Callable[[LiveRun, PhaseRow], None],
+        limit: Limit,
         places: int = PLACES,
     ) -> None:
         self._database = database
@@ -82,6 +79,7 @@ class Steps:
         self._ended = ended
         self._tasks = TaskScope("controller.steps")
         self._timers = Timers(clock, self.tick)
+        self.gates = Gatekeeper(database, clock, self._tasks, self.feed, limit)
         self._ready: list[LiveRun] = []
         self._turn_asked = False
         self._commits = 0
@@ -126,9 +124,7 @@ class Steps:
 
     def forget(self, uid: str) -> LiveRun | None:
         """The run is deleted: nothing more is done for it."""
-        self._timers.forget(uid)
-        self._turns.forget(uid)
-        self._ask_launch()
+        self._let_go(uid)
         live = self.live.pop(uid, None)
         if live is not None:
             live.over = True
@@ -247,18 +243,22 @@ class Steps:
         await self._after_commit(steps)
 
     async def _write(self, steps: list[Step]) -> None:
-        entries = [step.entry for step in steps if step.entry is not None]
-        rows = [step.row for step in steps if step.row is not None]
-        if not entries and not rows:
+        if not any(step.entry or step.row for step in steps):
             return
         try:
-            await self._write_until_durable(lambda tx: store.append(tx, entries, rows))
+            await self._write_until_durable(partial(self._record, steps))
         except StorageError as error:
             if len(steps) > 1:
                 for step in steps:
                     await self._write([step])
                 return
             self._abandon(steps[0], error)
+
+    def _record(self, steps: list[Step], tx: Transaction) -> None:
+        entries = [step.entry for step in steps if step.entry is not None]
+        store.append(tx, entries, [step.row for step in steps if step.row is not None])
+        for step in steps:
+            memorize(tx, step.live, step.effects, self._clock)
 
     async def _write_until_durable(self, work: Callable[[Transaction], None]) -> None:
         """Disk full or server away: what was decided stays decided, and is written as soon as that is possible."""
@@ -295,7 +295,7 @@ class Steps:
                 self._perform(live, effect)
             await self._launch()
             for answer, error in step.outcomes:
-                _answer(answer, error)
+                answers.answer(answer, error)
             live.busy = False
             if step.row is not None and not step.row.live:
                 self._end(live, step.row)
@@ -309,6 +309,8 @@ class Steps:
             self._turns.ask(live.uid, effect.task)
         elif type(effect) is dag.WakeAt:
             self._timers.wake(live.uid, effect.at)
+        elif type(effect) in _GATES:
+            self.gates.perform(live, effect)
         elif type(effect) is dag.StopTask and not self._turns.withdraw(live.uid, effect.id):
             stopping = self._executor.stop(effect.id, timedelta(seconds=effect.grace_s))
             self._tasks.start("stop", stopping)
@@ -337,12 +339,17 @@ class Steps:
         live.over = True
         for item in live.inbox:
             if isinstance(item, Asked):
-                _answer(item.answer, dag.OperationRefused(f"workflow {live.name} has ended"))
-        self._timers.forget(live.uid)
-        self._turns.forget(live.uid)
-        self._ask_launch()
+                answers.answer(item.answer, dag.OperationRefused(f"workflow {live.name} has ended"))
+        self._let_go(live.uid)
         self._ended(live, row)
         self.live.pop(live.uid, None)
+
+    def _let_go(self, uid: str) -> None:
+        """The run is over or gone: it has no timers, waits for no place and holds no lock."""
+        self._timers.forget(uid)
+        self._turns.forget(uid)
+        self.gates.forget(uid)
+        self._ask_launch()
 
     # --- after a restart ---
 
@@ -362,7 +369,10 @@ class Steps:
             self._turns.hold(task.run, task.id)
         await self._executor.adopt(tasks)
         self._commits += 1
+        self.gates.pause()
+        self.gates.restore(step.live for step in steps if not step.failed)
         await self._commit(steps)
+        self.gates.go_on()
 
     def _look_again(self, live: LiveRun, now: datetime) -> Step:
         try:
@@ -378,12 +388,3 @@ def _tasks_left(live: LiveRun) -> list[Task]:
     except Exception as error:  # noqa: BLE001  boundary: the run is broken, its index may be too
         log.warning("tasks_of_broken_run_unknown", workflow=live.name, error=str(error))
         return []
-
-
-def _answer(answer: "asyncio.Future[None]", error: BaseException | None) -> None:
-    if answer.done():
-        return
-    if error is None:
-        answer.set_result(None)
-    else:
-        answer.set_exception(error)

@@ -1,6 +1,6 @@
 """Applied WorkflowTemplates and ClusterWorkflowTemplates, and what a workflow takes from them. Pure lookups."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bireme.kit.errors import InvalidManifest, Problem
@@ -24,12 +24,14 @@ class TemplateShelf:
     """What is applied now. The deck puts and takes; the loop and the writer thread look things up.
 
     The whole mapping is replaced on each change, so that a reader in another thread sees the old or the new, never
-    half of it. `version` grows with each change: what was compiled under an older one is stale.
+    half of it. `version` grows with each change: what was compiled under an older one is stale. `changed` is called
+    after each.
     """
 
     def __init__(self) -> None:
         self._manifests: dict[tuple[str, str, str], Json] = {}
         self.version = 0
+        self.changed: Callable[[], None] = lambda: None
 
     def apply(self, manifest: Json) -> None:
         """Put or replace one template, as plain JSON values. The caller has validated it."""
@@ -37,12 +39,14 @@ class TemplateShelf:
         name = _key(manifest["kind"], metadata.get("namespace") or "default", metadata["name"])
         self._manifests = {**self._manifests, name: manifest}
         self.version += 1
+        self.changed()
 
     def remove(self, kind: str, namespace: str, name: str) -> None:
         """Take one away; runs that were born with it keep their copy."""
         gone = _key(kind, namespace, name)
         self._manifests = {k: v for k, v in self._manifests.items() if k != gone}
         self.version += 1
+        self.changed()
 
     def template(self, kind: str, namespace: str, name: str) -> Json | None:
         """The applied manifest, or None."""

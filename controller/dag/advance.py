@@ -10,6 +10,7 @@ from controller.dag import (
     execute,
     fan,
     fold,
+    gates,
     hooks,
     leaf,
     opening,
@@ -19,7 +20,17 @@ from controller.dag import (
     suspend,
     variables,
 )  # fmt: skip
-from controller.dag.model import Advance, Begin, Input, Node, Operation, Reported, Tick
+from controller.dag.model import (
+    Advance,
+    Begin,
+    Input,
+    Locked,
+    Node,
+    Operation,
+    Recalled,
+    Reported,
+    Tick,
+)  # fmt: skip
 from controller.dag.phase import FULFILLED
 from controller.dag.state import Run
 from controller.dag.turn import Rules, Turn
@@ -53,6 +64,12 @@ def _take(turn: Turn, given: Input) -> None:
             leaf.report(turn, report)
         case Operation():
             operations.apply(turn, given)
+        case Locked(holder=""):
+            opening.locked(turn, given)
+        case Locked():
+            gates.locked(turn, given)
+        case Recalled():
+            gates.recalled(turn, given)
         case Tick():
             pass
 
@@ -82,10 +99,15 @@ def look_everywhere(turn: Turn) -> None:
     """Derive the index anew and put everything that may have something to do on the agenda."""
     fold.index(turn.run)
     variables.refresh(turn.run, turn.now)
+    if turn.run.phase == "Pending":
+        opening.ask(turn)
+        return
     for node in list(turn.run.nodes.values()):
-        if turn.run.is_adrift(node):
+        if turn.run.is_adrift(node) or turn.run.is_held_back(node):
             continue
-        if node.phase not in FULFILLED and node.type in RULES.visit:
+        if node.id in turn.run.index.gated:
+            turn.then(RULES.gated, node)
+        elif node.phase not in FULFILLED and node.type in RULES.visit:
             turn.then(RULES.visit[node.type], node)
         elif _awaited(turn.run, node):
             turn.settle(node)
@@ -113,6 +135,7 @@ RULES = Rules(
         "dag": dag_template.start,
         "suspend": suspend.start,
         "retry": retry_strategy.start,
+        "gate": gates.close,
     },
     ended={
         "StepGroup": fan.ended,
@@ -131,6 +154,7 @@ RULES = Rules(
         "Steps": steps.resume,
         "Retry": retry_strategy.consider,
     },
+    gated=gates.look,
     settled=hooks.settled,
     progressed=hooks.progressed,
     fail_fast=steps.fail_fast,

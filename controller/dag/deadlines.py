@@ -34,7 +34,8 @@ def _due(turn: Turn, kind: str, node: Node) -> None:
 
 def _timed_out(turn: Turn, node: Node) -> None:
     """A leaf waited too long to be running."""
-    turn.stop_task(node)
+    if not node.gate:
+        turn.stop_task(node)
     turn.move(node, "Failed", "timeout")
     turn.faults[node.id] = "timeout"
     turn.timeouts.add(node.id)
@@ -52,7 +53,7 @@ def expire(turn: Turn) -> None:
 
 
 def _unfinished(run: Run) -> list[Node]:
-    ids = [*run.index.leaves, *run.index.suspended]
+    ids = [*run.index.leaves, *run.index.suspended, *run.index.gated]
     return [n for i in ids if not execute.is_exit((n := run.nodes[i]).name) and not n.daemoned]
 
 
@@ -82,7 +83,7 @@ def enter(run: Run) -> None:
     """All timers from the facts, for a run that comes back from its history."""
     if run.deadline and run.phase == "Running":
         run.index.at(run.deadline, "deadline", "")
-    for node_id in run.index.leaves:
+    for node_id in (*run.index.leaves, *run.index.gated):
         node = run.nodes[node_id]
         limit = (
             leaf.timeout_of(run, node, run.definition(node)) if node.phase == "Pending" else None

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bireme.lang.errors import LangError
-from controller.dag import arguments, scope
+from controller.dag import arguments, locks, memo, scope, substitute
 from controller.dag.library import Definition, TemplateMissing
-from controller.dag.model import Json, Node
+from controller.dag.model import Hold, Json, Memo, Node
+from controller.dag.phase import Phase
+from controller.dag.scope import Layered
+from controller.dag.state import Run
 from controller.dag.turn import Turn
 
 MAX_DEPTH = 100
@@ -71,7 +74,8 @@ def _execute(turn: Turn, call: Call, *, limited: bool) -> Node:
         node.template = definition.key
         _check_depth(turn, call)
         arguments.process(run, definition, node, call.arguments)
-    except (TemplateMissing, arguments.ArgumentFault, LangError, _TooDeep) as error:
+        node.hold, node.memo = gates_of(turn.run, definition, node)
+    except _FAULTS as error:
         node.message = str(error)
         turn.add(node, call.parents)
         raise Fault(node, node.message, too_deep=isinstance(error, _TooDeep)) from error
@@ -90,28 +94,53 @@ class _TooDeep(Exception):
     pass
 
 
+_FAULTS = (
+    TemplateMissing, arguments.ArgumentFault, LangError, _TooDeep, locks.BadLocks, memo.BadMemo
+)  # fmt: skip
+
+
+def gates_of(run: Run, definition: Definition, node: Node) -> tuple[Hold | None, Memo | None]:
+    """What the node has to wait for before it begins. Raises BadLocks, BadMemo or LangError."""
+    if not definition.is_gated:
+        return None, None
+    around = Layered(scope.own_variables(run, node, definition), run.variables)
+    settings = substitute.resolve(definition.settings, around)
+    hold = locks.wanted(settings.get("synchronization"), run.source.namespace)
+    return hold, memo.wanted(settings.get("memoize"))
+
+
 def start(turn: Turn, node: Node, definition: Definition, parents: Sequence[str]) -> None:
-    """Put the node into the tree and set it going, under a Retry node when there is a strategy."""
+    """Put the node into the tree and set it going, or have it wait for its locks and for the cache."""
+    if (node.hold is None and node.memo is None) or not allowed(turn.run.shutdown, node.name):
+        node.hold = node.memo = None
+        set_going(turn, node, definition, parents)
+        return
+    node.gate = "lock"
+    node.type, node.phase, node.message = definition.node_type, "Pending", ""
+    turn.add(node, parents)
+    turn.rules.starters["gate"](turn, node, definition)
+
+
+def set_going(turn: Turn, node: Node, definition: Definition, parents: Sequence[str]) -> None:
+    """Let the node begin, under a Retry node when there is a strategy."""
     if definition.retry is None:
         start_plain(turn, node, definition, parents)
         return
-    node.type, node.phase = "Retry", "Running"
-    node.message = ""
-    turn.add(node, parents)
+    turn.enter(node, parents, type="Retry", phase="Running", message="")
     turn.rules.starters["retry"](turn, node, definition)
     turn.progressed(node)
 
 
 def start_plain(turn: Turn, node: Node, definition: Definition, parents: Sequence[str]) -> None:
     """Put the node into the tree under its template's own type and set it going."""
-    node.type, node.message = definition.node_type, ""
     if definition.is_pod and not allowed(turn.run.shutdown, node.name):
-        node.phase, node.message = "Failed", f"workflow shutdown with strategy: {turn.run.shutdown}"
+        node.type, node.phase = definition.node_type, "Failed"
+        node.message = f"workflow shutdown with strategy: {turn.run.shutdown}"
         turn.add(node, parents)
         turn.settle(node)
         return
-    node.phase = "Pending" if definition.is_pod else "Running"
-    turn.add(node, parents)
+    phase: Phase = "Pending" if definition.is_pod else "Running"
+    turn.enter(node, parents, type=definition.node_type, phase=phase, message="")
     turn.rules.starters[definition.kind](turn, node, definition)
     if node.phase == "Running":
         turn.progressed(node)

@@ -19,7 +19,8 @@ from controller.dag import (
 from controller.dag.model import Change, Node, NodeChanged, NodesRemoved, RunChanged
 from controller.dag.phase import BAD, FULFILLED
 from controller.dag.state import Fan, Index, Member, Run, Tasks
-from controller.dag.turn import LEAVES, counts_as_bad, purge, tally, track
+from controller.dag.tracking import LEAVES, counts_as_bad, tally, track
+from controller.dag.turn import purge
 from executor.model import Task
 
 
@@ -90,7 +91,7 @@ def _enter(run: Run, node: Node) -> None:
 
 
 def _enter_group(run: Run, node: Node) -> None:
-    if node.phase in FULFILLED or run.is_adrift(node):
+    if node.phase in FULFILLED or node.gate or run.is_adrift(node):
         return
     if node.type == "StepGroup":
         around = scope.frame(run, node.boundary)

@@ -146,6 +146,7 @@ def _started(turn: Turn, node: Node, news: Report) -> None:
     if news.ready and turn.run.definition(node).daemon and not node.daemoned:
         turn.change(node, daemoned=True)
         turn.run.index.daemons[node.id] = None
+        turn.let_go(node)
         turn.settle(node)
     turn.progressed(node)
 

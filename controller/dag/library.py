@@ -62,6 +62,7 @@ class Definition:
         self.fail_fast: bool = template.get("failFast") is True
         self.daemon: bool = template.get("daemon") is True
         self.retry: Json | None = template.get("retryStrategy")
+        self.is_gated = bool(template.get("synchronization") or template.get("memoize"))
         self.bodies: dict[tuple[int, int], Any] = {}
 
     @property
@@ -202,22 +203,6 @@ class Library:
     def get(self, key: str) -> Definition:
         """The template of a key that `find` gave once, in this process or in an earlier one."""
         return self._definitions.get(key) or self._revive(key)
-
-    @cached_property
-    def _unhonoured(self) -> str:
-        specs = [self._source.spec, *self._source.templates.values()]
-        templates = [t for spec in specs for t in spec.get("templates") or ()]
-        found = [
-            f"{holder.get('name', 'spec')}.{field}"
-            for holder in (self._source.spec, *templates)
-            for field in ("synchronization", "memoize")
-            if holder.get(field)
-        ]
-        return f"not honoured by this engine yet: {', '.join(found)}" if found else ""
-
-    def unhonoured(self) -> str:
-        """The fields of the spec that have no effect here, in a sentence; empty when there are none."""
-        return self._unhonoured
 
     def _key(self, scope: str, holder: Mapping[str, Any], site: str) -> str:
         if holder.get("inline") is not None:

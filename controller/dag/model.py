@@ -38,13 +38,49 @@ class NodeOutputs(msgspec.Struct, omit_defaults=True, gc=False):
     result: str | None = None
 
 
+class Lock(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One lock as Argo names it, `<namespace>/Mutex/<name>` and so on. `key` is its row when a database keeps it."""
+
+    name: str
+    key: str = ""
+
+    @property
+    def identity(self) -> str:
+        return self.key or self.name
+
+    @property
+    def is_mutex(self) -> bool:
+        return self.key.startswith("mtx/") or (not self.key and "/Mutex/" in self.name)
+
+
+class Hold(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The locks a node (or the whole run) wants: all are held, or none; `waiting` names the one that is taken."""
+
+    locks: tuple[Lock, ...]
+    held: bool = False
+    waiting: str = ""
+
+
+class Memo(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Where a memoized node's outputs are kept, for how many seconds an entry is good (0: for ever), and whether it
+    was there."""
+
+    cache: str
+    key: str
+    max_age_s: float = 0.0
+    hit: bool = False
+
+
+Gate = Literal["", "lock", "memo"]
+
+
 class Node(msgspec.Struct, gc=False):
     """One node of the tree. Fields at their default cost one pointer each; see tests/dag/test_scale.py for the bytes.
 
     `owner` is the node that waits for this one (step group, task group, retry, steps, dag, or the node a hook hangs
     on); `boundary` is Argo's boundaryID. `slot` is the index of the step in its group, of the task in its DAG, or of
     the attempt. `template` is a key of `Run.library`. `inputs` holds the values of the template's input parameters in
-    the order it declares them.
+    the order it declares them. `gate` is what a node that has not begun waits for: its locks, or the cache's answer.
     """
 
     id: str
@@ -69,6 +105,9 @@ class Node(msgspec.Struct, gc=False):
     progress: str = ""
     body: Json | None = None
     host: str = ""
+    gate: Gate = ""
+    hold: Hold | None = None
+    memo: Memo | None = None
 
 
 # --- changes: the history ---------------------------------------------------------------------------------------
@@ -98,6 +137,9 @@ class NodeChanged(msgspec.Struct, tag_field="t", tag="n", omit_defaults=True, gc
     daemoned: bool | UnsetType = UNSET
     progress: str | UnsetType = UNSET
     body: Json | UnsetType | None = UNSET
+    gate: Gate | UnsetType = UNSET
+    hold: Hold | UnsetType | None = UNSET
+    memo: Memo | UnsetType | None = UNSET
     host: str | UnsetType = UNSET
 
 
@@ -122,6 +164,7 @@ class RunChanged(msgspec.Struct, tag_field="t", tag="r", omit_defaults=True, gc=
     parameters: dict[str, str] | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     annotations: dict[str, str] | UnsetType = UNSET
+    hold: Hold | UnsetType | None = UNSET
 
 
 Change = NodeChanged | NodesRemoved | RunChanged
@@ -161,7 +204,26 @@ class Operation(msgspec.Struct, tag="operation", frozen=True, kw_only=True, omit
     by: dict[str, str] = {}
 
 
-Input = Begin | Reported | Tick | Operation
+class Locked(msgspec.Struct, tag="locked", frozen=True, kw_only=True):
+    """The answer to an Acquire: granted when both texts are empty, else `waiting` names the lock that is taken, or
+    `error` says what is wrong with one of them. `holder` is a node, or empty for the whole run."""
+
+    holder: str
+    waiting: str = ""
+    message: str = ""
+    error: str = ""
+
+
+class Recalled(msgspec.Struct, tag="recalled", frozen=True, kw_only=True):
+    """The answer to a Recall: what an earlier node left, or nothing."""
+
+    node: str
+    hit: bool
+    outputs: NodeOutputs | None = None
+    exit_code: str | None = None
+
+
+Input = Begin | Reported | Tick | Operation | Locked | Recalled
 
 
 # --- effects ----------------------------------------------------------------------------------------------------
@@ -192,7 +254,37 @@ class Finished(msgspec.Struct, frozen=True):
     phase: Phase
 
 
-Effect = StartTask | StopTask | WakeAt | Finished
+class Acquire(msgspec.Struct, frozen=True):
+    """Ask for all these locks at once; a Locked answers, again each time that changes. Idempotent by `holder`."""
+
+    holder: str
+    locks: tuple[Lock, ...]
+
+
+class Release(msgspec.Struct, frozen=True):
+    """The holder lets go of its locks, or waits for them no more."""
+
+    holder: str
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """Look into the cache; a Recalled answers."""
+
+    node: str
+    memo: Memo
+
+
+class Memorize(msgspec.Struct, frozen=True):
+    """Keep what the node left, in the same commit as the changes that came with this."""
+
+    node: str
+    cache: str
+    key: str
+    outputs: NodeOutputs | None
+    exit_code: str | None
+
+
+Effect = StartTask | StopTask | WakeAt | Finished | Acquire | Release | Recall | Memorize
 
 
 class Advance(msgspec.Struct):

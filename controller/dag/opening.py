@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from bireme.lang import tags
 from bireme.lang.errors import LangError
-from controller.dag import ending, execute, expressions, substitute, variables
-from controller.dag.model import Begin, Json
+from controller.dag import ending, execute, expressions, gates, locks, substitute, variables
+from controller.dag.model import Acquire, Begin, Json, Locked, Release
 from controller.dag.state import Run
 from controller.dag.turn import Turn
 
@@ -21,18 +21,69 @@ def begin(turn: Turn, given: Begin) -> None:
     try:
         variables.rebuild(run)
         _metadata(turn)
+        want_locks(turn)
     except variables.BadParameters as error:
         turn.finish("Failed", f"failed to set global parameters: {error}")
+        return
+    except locks.BadLocks as error:
+        turn.finish("Failed", f"Failed to acquire the synchronization lock. {error}")
         return
     except LangError as error:
         turn.finish("Error", str(error))
         return
-    turn.move_run("Running")
+    if not is_held_back(turn):
+        proceed(turn)
+
+
+def is_held_back(turn: Turn) -> bool:
+    """Whether the run waits for locks of its own; they have been asked for then."""
+    if turn.run.hold is None:
+        return False
+    turn.move_run("Pending")
+    ask(turn)
+    return True
+
+
+def want_locks(turn: Turn) -> None:
+    """Read which locks the whole run wants. Raises BadLocks or LangError."""
+    run = turn.run
+    asked = tags.compile_tags(run.spec.get("synchronization") or {})
+    found = substitute.resolve(asked, run.variables)
+    turn.change_run(hold=locks.wanted(found, run.source.namespace))
+
+
+def ask(turn: Turn) -> None:
+    """Ask for the locks of the whole run."""
+    if turn.run.hold is not None:
+        turn.effects.append(Acquire("", turn.run.hold.locks))
+
+
+def locked(turn: Turn, answer: Locked) -> None:
+    """The run's own locks are there: it begins. Until then it is Pending and says what it waits for."""
+    run = turn.run
+    if run.phase != "Pending" or run.hold is None:
+        if run.hold is None:
+            turn.effects.append(Release(""))
+        return
+    if answer.error:
+        turn.finish("Failed", f"Failed to acquire the synchronization lock. {answer.error}")
+        return
+    turn.change_run(hold=gates.after(run.hold, answer), message=answer.message)
+    if not answer.waiting:
+        proceed(turn)
+
+
+def proceed(turn: Turn) -> None:
+    """Nothing is in the way: run the entrypoint, or after a manual retry what is left of it."""
+    run = turn.run
+    turn.move_run("Running", "")
     turn.change_run(started=turn.now)
     set_deadline(turn)
     variables.refresh(run, turn.now)
     if run.root is None:
         enter(turn)
+    else:
+        turn.replan = True
 
 
 def _metadata(turn: Turn) -> None:

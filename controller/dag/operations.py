@@ -84,6 +84,9 @@ def _shut_down(turn: Turn, strategy: str, wish: Operation) -> None:
         )
     turn.change_run(shutdown=strategy)
     by = f", by {', '.join(wish.by[who] for who in sorted(wish.by))}" if wish.by else ""
+    if run.phase == "Pending":
+        turn.finish("Failed", f"Stopped with strategy '{strategy}'")
+        return
     if run.suspended:
         turn.change_run(suspended=False)
         turn.replan = True
@@ -92,7 +95,7 @@ def _shut_down(turn: Turn, strategy: str, wish: Operation) -> None:
         if not execute.allowed(strategy, node.name) and not node.daemoned:
             turn.stop_task(node)
             _end(turn, node, f"workflow shutdown with strategy:  {strategy}{by}")
-    for node_id in list(run.index.suspended):
+    for node_id in [*run.index.suspended, *run.index.gated]:
         if not execute.allowed(strategy, run.nodes[node_id].name):
             _end(turn, run.nodes[node_id], f"Stopped with strategy '{strategy}'{by}")
     turn.hurry_retries()

@@ -18,10 +18,15 @@ def of_node(run: Run, node: Node) -> list[str]:
         elif node.type == "Retry" and node.children:
             found.append(node.children[-1])
         elif node.type in ("Steps", "DAG"):
-            found.extend(node.outbound or ())
+            found.extend([node.id] if _was_recalled(node) else node.outbound or ())
         else:
             found.append(node.id)
     return list(dict.fromkeys(found))
+
+
+def _was_recalled(node: Node) -> bool:
+    """Whether the cache had the node's outputs, so that nothing is inside."""
+    return node.memo is not None and node.memo.hit
 
 
 def _inside(run: Run, node: Node) -> list[Node]:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from controller.dag import advance, deadlines, execute, fold, opening, outputs, selector
+from controller.dag import advance, deadlines, execute, fold, gates, opening, outputs, selector
 from controller.dag.model import Advance, Node, OperationRefused
 from controller.dag.phase import BAD
 from controller.dag.state import Run
@@ -40,6 +40,10 @@ def retry(
 def reopen(turn: Turn) -> None:
     """Set the run going again after a reset."""
     run = turn.run
+    opening.want_locks(turn)
+    if opening.is_held_back(turn):
+        deadlines.next_wake(turn)
+        return
     turn.move_run("Running")
     opening.set_deadline(turn)
     if run.root is None:
@@ -155,5 +159,6 @@ def _children_of_groups(run: Run, reset_nodes: set[str]) -> set[str]:
 
 def _reset_node(turn: Turn, node: Node) -> None:
     turn.reopen(node)
+    gates.close_again(turn, node)
     if node.type == "Suspend":
         turn.change(node, outputs=outputs.supplied(turn.run.definition(node)))

@@ -180,6 +180,7 @@ def consider(turn: Turn, node: Node) -> None:
     if last.phase not in FULFILLED:
         if last.daemoned and not node.daemoned:
             turn.change(node, daemoned=True)
+            turn.let_go(node)
             turn.settle(node)
         return
     if last.phase not in BAD:

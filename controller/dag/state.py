@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from controller.dag import names
 from controller.dag.library import Definition, Library
-from controller.dag.model import ImpossibleState, Json, Node, NodeOutputs, Source
+from controller.dag.model import Hold, ImpossibleState, Json, Node, NodeOutputs, Source
 from controller.dag.phase import FULFILLED, Phase
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Index:
     tasks: dict[str, Tasks] = field(default_factory=dict)
     leaves: dict[str, None] = field(default_factory=dict)
     suspended: dict[str, None] = field(default_factory=dict)
+    gated: dict[str, None] = field(default_factory=dict)
     daemons: dict[str, None] = field(default_factory=dict)
     blocked: dict[str, dict[str, None]] = field(default_factory=dict)
     active: dict[str, int] = field(default_factory=dict)
@@ -95,6 +96,7 @@ class Run:
         self.shutdown: str = source.spec.get("shutdown") or ""
         self.seen_status = ""
         self.outputs: NodeOutputs | None = None
+        self.hold: Hold | None = None
         self.parameters: dict[str, str] = {}
         self.labels: dict[str, str] = {}
         self.annotations: dict[str, str] = {}
@@ -154,6 +156,15 @@ class Run:
             if around.phase in FULFILLED:
                 return True
             around = self.nodes.get(around.boundary)
+        return False
+
+    def is_held_back(self, node: Node) -> bool:
+        """Whether the node is inside one that waits for its locks."""
+        around = self.nodes.get(node.owner)
+        while around is not None and self.index.gated:
+            if around.gate:
+                return True
+            around = self.nodes.get(around.owner)
         return False
 
     def task_id(self, node: Node) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from controller.dag import names, progress, resources, variables
+from controller.dag import lock_status, names, progress, resources, variables
 from controller.dag.library import Definition
 from controller.dag.model import Json, Node, NodeOutputs
 from controller.dag.phase import COMPLETED
@@ -34,6 +34,8 @@ def summary(run: Run) -> Json:
         found["message"] = run.message
     if run.finished and (spent := resources.of_run(run)):
         found["resourcesDuration"] = spent
+    if held := lock_status.of_run(run):
+        found["synchronization"] = held
     if run.outputs and (listed := outputs_json(run.outputs, None)):
         found["outputs"] = listed
     return found
@@ -52,10 +54,10 @@ def conditions(run: Run) -> list[Json]:
 
 
 def _warning(run: Run) -> str:
-    """The fields of the spec without effect, in sentences."""
+    """The fields of the spec without effect."""
     known = run.library
     pods = f"no effect where these steps run: {', '.join(known.overlooked)}"
-    return "; ".join(filter(None, (known.unhonoured(), pods if known.overlooked else "")))
+    return pods if known.overlooked else ""
 
 
 def of_node(run: Run, node: Node, *, detailed: bool = True) -> Json:
@@ -73,6 +75,7 @@ def of_node(run: Run, node: Node, *, detailed: bool = True) -> Json:
         found |= _template(run, definition)
     found |= _plain(node)
     found |= _flags(node)
+    found |= lock_status.of_node(node)
     if definition is not None and (inputs := inputs_json(definition, node)):
         found["inputs"] = inputs
     if left := outputs_json(node.outputs, node.exit_code):

@@ -6,27 +6,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controller.dag import phase, progress
+from controller.dag import phase
 from controller.dag.library import Definition
 from controller.dag.model import (
     Change,
     Effect,
     Finished,
     ImpossibleState,
+    Memorize,
     Node,
     NodeChanged,
     NodesRemoved,
+    Release,
     RunChanged,
     StopTask,
 )  # fmt: skip
 from controller.dag.phase import BAD, FULFILLED, MOVES, REOPENS, RUN_MOVES, Phase
 from controller.dag.state import Run
+from controller.dag.tracking import counts_as_bad, tally, track, untrack
 
 LEFT_OVER = "the workflow ended before this step did"
-COUNTED = frozenset({"Pod", "Steps", "DAG"})
-LEAVES = frozenset({"Pod", "HTTP", "Plugin"})
-ACTIVE = frozenset({"Pending", "Running"})
-
 
 Work = Callable[["Turn", Node], None]
 
@@ -36,7 +35,8 @@ class Rules:
     """Who does what by kind; put together in `advance`, so that the kinds need not know each other.
 
     `starters`: a new node, by kind of template (`retry` for any under a strategy). `ended`: (owner, child) by the
-    owner's type. `complete`, `faulted`, `visit`: groups, by their type. `settled`, `progressed`: hooks.
+    owner's type. `complete`, `faulted`, `visit`: groups, by their type. `settled`, `progressed`: hooks. `gated`: what
+    waits for a lock or an answer from a cache.
     """
 
     starters: Mapping[str, Callable[["Turn", Node, Definition], None]]
@@ -44,6 +44,7 @@ class Rules:
     complete: Mapping[str, Work]
     faulted: Mapping[str, Callable[["Turn", Node, Any], bool]]
     visit: Mapping[str, Work]
+    gated: Work
     settled: Work
     progressed: Work
     fail_fast: Work
@@ -108,6 +109,19 @@ class Turn:
             self._count_out(node, node.phase)
         return node
 
+    def enter(self, node: Node, parents: Iterable[str], **born: Any) -> None:
+        """Put a node into the tree as `born` says; one that waited at a gate is there and begins now."""
+        if not node.gate:
+            for name, value in born.items():
+                setattr(node, name, value)
+            self.add(node, parents)
+            return
+        self.run.index.gated.pop(node.id, None)
+        tally(self.run, node, -1)
+        self.change(node, gate="", started=self.now, **born)
+        tally(self.run, node, 1)
+        track(self.run, node)
+
     def connect(self, parent: str, child: str) -> None:
         """Hang `child` below `parent` in the picture people see; twice is once."""
         node = self.run.nodes[parent]
@@ -141,6 +155,20 @@ class Turn:
         tally(self.run, node, 1)
         if to in FULFILLED and before not in FULFILLED:
             self._count_out(node, to)
+            self.let_go(node)
+            self._memorize(node)
+
+    def let_go(self, node: Node) -> None:
+        """The node needs its locks no more, nor waits for any."""
+        if node.hold is not None:
+            self.change(node, hold=None)
+            self.effects.append(Release(node.id))
+
+    def _memorize(self, node: Node) -> None:
+        """What a node left that nobody had in the cache is kept there, if it succeeded."""
+        if node.memo is not None and not node.memo.hit and node.phase == "Succeeded":
+            memo, code = node.memo, node.exit_code
+            self.effects.append(Memorize(node.id, memo.cache, memo.key, node.outputs, code))
 
     def _check(self, moves: Mapping[Phase, frozenset[Phase]], node: Node, to: Phase) -> None:
         try:
@@ -245,7 +273,9 @@ class Turn:
                 del waiting[node_id]
                 node = self.run.nodes.get(node_id)
                 if node is not None and node.phase not in FULFILLED:
-                    self.rules.visit[node.type](self, node)
+                    self.rules.gated(self, node) if node.gate else self.rules.visit[node.type](
+                        self, node
+                    )
 
     def full(self, key: str) -> bool:
         """Whether the workflow (the empty key) or this steps or dag node has no free place."""
@@ -290,7 +320,11 @@ class Turn:
         self.change_run(finished=self.now)
         for node_id in list(self.run.index.leaves):
             self.stop_task(self.run.nodes[node_id])
+        for node_id in [*self.run.index.leaves, *self.run.index.gated]:
             self.move(self.run.nodes[node_id], "Failed", LEFT_OVER)
+        if self.run.hold is not None:
+            self.change_run(hold=None)
+            self.effects.append(Release(""))
         self.effects.append(Finished(to))
 
     def _count_out(self, node: Node, to: Phase) -> None:
@@ -328,61 +362,9 @@ _BLANK = Node(id="", name="", type="Pod", phase="")
 NODE_FIELDS = tuple(f for f in Node.__struct_fields__ if f not in {"id", "children"})
 
 
-def counts_as_bad(node: Node) -> bool:
-    """Whether a failed node makes the steps or dag around fail fast: an attempt does not, its Retry node does."""
-    kind = node.type in COUNTED or node.type == "Retry"
-    return kind and bool(node.boundary) and "retried" not in node.flags
-
-
 def is_hook(node: Node) -> bool:
     """Whether the node is a hook itself (attempts of a retried hook have a slot)."""
     return "hooked" in node.flags and node.slot < 0
-
-
-def tally(run: Run, node: Node, sign: int) -> None:
-    """Count a leaf into, or out of, the progress of the run."""
-    if node.type in progress.COUNTED:
-        done, total = progress.of_leaf(node)
-        run.index.done += sign * done
-        run.index.total += sign * total
-    if node.type == "Pod":
-        run.index.pods += sign
-        run.index.running += sign * (node.phase == "Running")
-
-
-def track(run: Run, node: Node) -> None:
-    """Enter an unfulfilled node into the index."""
-    if node.phase in FULFILLED:
-        return
-    index = run.index
-    if node.type in LEAVES:
-        index.leaves[node.id] = None
-    elif node.type == "Suspend":
-        index.suspended[node.id] = None
-    if node.type not in COUNTED:
-        return
-    index.active[node.boundary] = index.active.get(node.boundary, 0) + 1
-    if node.type == "Pod":
-        for key in {"", node.boundary}:
-            index.active_pods[key] = index.active_pods.get(key, 0) + 1
-
-
-def untrack(run: Run, node: Node) -> bool:
-    """Take a node that has just been fulfilled out of the index; whether it had taken a place."""
-    index = run.index
-    was_tracked = index.leaves.pop(node.id, 0) is None or node.type in ("Steps", "DAG")
-    index.suspended.pop(node.id, 0)
-    index.frames.pop(node.id, None)
-    index.fans.pop(node.id, None)
-    index.tasks.pop(node.id, None)
-    index.blocked.pop(node.id, None)
-    if not was_tracked or node.type not in COUNTED:
-        return False
-    index.active[node.boundary] -= 1
-    if node.type == "Pod":
-        for key in {"", node.boundary}:
-            index.active_pods[key] -= 1
-    return True
 
 
 def purge(run: Run, gone: set[str]) -> None:

@@ -21,19 +21,9 @@ pytestmark = pytest.mark.skipif(
 
 # Where the engine means to differ, by trace: the reason belongs to docs/differences.md.
 UNRESOLVABLE = "a reference that can never resolve fails the step instead of waiting for ever"
-LOCKS = (
-    "synchronization is a later issue; the run says in its conditions that the field has no effect"
-)
-MEMO = "memoize is a later issue; the run says in its conditions that the field has no effect"
 EVERY_ITEM = "the exit hook of a looped task runs for every item, also when several end at once"
 DIFFERENCES: dict[str, str] = {
     **dict.fromkeys(("steps-10", "when-25", "dag-40"), UNRESOLVABLE),
-    **dict.fromkeys(("sync-01", "sync-02", "sync-06", "sync-07", "sync-08"), LOCKS),
-    "ex:synchronization-mutex-tmpl-level.yaml": LOCKS,
-    "ex:synchronization-tmpl-level.yaml": LOCKS,
-    "ex:dag-daemon-retry-strategy.yaml": LOCKS,
-    "ex:steps-daemon-retry-strategy.yaml": LOCKS,
-    **dict.fromkeys(("memo-01", "memo-02", "memo-04", "ex:memoize-simple.yaml"), MEMO),
     **dict.fromkeys(("exit-12", "exit-21"), EVERY_ITEM),
     "exit-28": "the expression of a step's exit hook sees the step's own outputs, as its arguments do",
     "retry-10": "the position of a syntax error is told in other words",

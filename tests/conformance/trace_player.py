@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -16,13 +16,21 @@ from controller import templates as stored
 from controller.dag import advance, retry_run
 from controller.dag.begin import begin
 from controller.dag.model import (
+    Acquire,
     Begin,
     Change,
     Effect,
     Finished,
     Input,
+    Lock,
+    Locked,
+    Memo,
+    Memorize,
     Operation,
     OperationRefused,
+    Recall,
+    Recalled,
+    Release,
     Reported,
     Source,
     StartTask,
@@ -33,6 +41,7 @@ from controller.dag.model import (
 from controller.dag.state import Run
 from controller.dag.status import status
 from controller.dag.turn import Turn
+from controller.locks import Answer, Claim, LockTable
 from executor.model import ContainerState, Outputs, Report, Task
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "conformance"
@@ -120,6 +129,49 @@ def source_of(trace: dict[str, Any]) -> Source:
     )
 
 
+# What the comments of the examples ask the reader to create.
+MENTIONED = {"my-config": {"workflow": "1", "template": "2"}}
+
+
+class Gates:
+    """The lock table and the cache, at once and in memory."""
+
+    def __init__(self, config_maps: Mapping[str, Mapping[str, str]]) -> None:
+        self.config_maps = config_maps
+        self.table = LockTable(self.limit)
+        self.cache: dict[tuple[str, str], Memorize] = {}
+
+    def limit(self, lock: Lock) -> int:
+        _, _, name, key = lock.name.split("/")
+        return int((self.config_maps.get(name) or MENTIONED[name])[key])
+
+    def answers(self, effects: list[Effect]) -> list[Input]:
+        found: list[Input] = []
+        for effect in effects:
+            match effect:
+                case Acquire(holder=holder, locks=locks):
+                    self.table.ask(Claim("uid", holder, created=START), locks)
+                case Release(holder=holder):
+                    self.table.release("uid", holder)
+                case Memorize(cache=cache, key=key):
+                    self.cache[cache, key] = effect
+                case Recall(node=node, memo=memo):
+                    found.append(self.recalled(node, memo))
+                case _:
+                    pass
+        return [*found, *(self.locked(answer) for answer in self.table.answers())]
+
+    def recalled(self, node: str, memo: Memo) -> Recalled:
+        kept = self.cache.get((memo.cache, memo.key))
+        if kept is None:
+            return Recalled(node=node, hit=False)
+        return Recalled(node=node, hit=True, outputs=kept.outputs, exit_code=kept.exit_code)
+
+    def locked(self, answer: Answer) -> Locked:
+        told = {"waiting": answer.waiting, "message": answer.message, "error": answer.error}
+        return Locked(holder=answer.claim.holder, **told)
+
+
 class Script:
     """Plays a trace: the executor, the clock and the operator."""
 
@@ -141,6 +193,7 @@ class Script:
         self.wake: datetime | None = None
         self.launches: list[dict[str, Any]] = []
         self.history: list[Change] = []
+        self.gates = Gates(self.source.config_maps)
         self.before_retry: dict[str, Any] | None = None
         self.after_reset: dict[str, Any] | None = None
 
@@ -159,8 +212,14 @@ class Script:
 
     def step(self, inputs: list[Input]) -> None:
         self.now += TICK
-        done = advance.advance(self.run, inputs, self.now)
-        self.take(done.changes, done.effects)
+        changes: list[Change] = []
+        effects: list[Effect] = []
+        while inputs:
+            done = advance.advance(self.run, inputs, self.now)
+            changes += done.changes
+            effects += done.effects
+            inputs = self.gates.answers(done.effects)
+        self.take(changes, effects)
 
     def take(self, changes: list[Change], effects: list[Effect]) -> None:
         self.history += changes
@@ -232,6 +291,8 @@ class Script:
         self.after_reset = nodes_of(self.run)
         retry_run.reopen(turn)
         self.take(turn.changes(), turn.effects)
+        if answers := self.gates.answers(turn.effects):
+            self.step(answers)
 
     def pass_time(self) -> bool:
         if self.wake is None or self.wake > self.end:
@@ -326,6 +387,7 @@ def node_of(node: dict[str, Any], name_of: dict[str, str]) -> dict[str, Any]:
         "inputs": {p["name"]: p["value"] for p in (node.get("inputs") or {}).get("parameters") or ()},
         "outputs": {p["name"]: p.get("value") for p in outputs.get("parameters") or () if p.get("value") is not None},
         "artifacts": sorted(a["name"] for a in outputs.get("artifacts") or ()),
+        "memo_hit": (node.get("memoizationStatus") or {}).get("hit"),
         "result": outputs.get("result"), "exitCode": outputs.get("exitCode"),
     }  # fmt: skip
     return {key: value for key, value in found.items() if value not in (None, [], {}, "")}

@@ -4,7 +4,7 @@ from controller.dag import fold, names, phase
 from controller.dag.advance import RULES
 from controller.dag.begin import begin
 from controller.dag.model import ImpossibleState
-from controller.dag.status import status, summary
+from controller.dag.status import summary
 from controller.dag.turn import Turn
 from tests.dag.play import LEAF, Play, spec
 
@@ -74,16 +74,6 @@ def test_progress_is_counted_as_it_comes() -> None:
     assert summary(play.run)["progress"] == "3/11"
     play.ends("wf[0].a")
     assert summary(play.run)["progress"] == "10/11"
-
-
-def test_fields_that_have_no_effect_are_named_in_the_status() -> None:
-    play = Play(
-        spec(
-            {**LEAF, "name": "main", "memoize": {"key": "k", "cache": {"configMap": {"name": "c"}}}}
-        )
-    )
-    warning = next(c for c in status(play.run)["conditions"] if c["type"] == "SpecWarning")
-    assert "main.memoize" in warning["message"]
 
 
 def test_a_step_that_is_left_over_when_the_run_ends_is_stopped() -> None:

@@ -1,0 +1,115 @@
+"""How many may hold a semaphore: a key of a config map, or a row of our own database.
+
+The rows are mirrored in memory, because the lock table decides without waiting; they change only through here.
+"""
+
+from collections.abc import Callable
+
+from bireme.kit.errors import UserError
+from bireme.storage.ports import Database
+from controller.dag.model import Lock
+from controller.locks import UnknownLimit
+from controller.templates import TemplateShelf
+
+_SET = (
+    "INSERT INTO sync_limits (namespace, key, size) VALUES (?,?,?)"
+    " ON CONFLICT (namespace, key) DO UPDATE SET size=excluded.size"
+)
+
+
+class LimitRefused(UserError):
+    """The limit cannot be changed as asked."""
+
+
+class LimitExists(LimitRefused):
+    """There is one already; update it instead."""
+
+
+class LimitNotFound(LimitRefused):
+    """There is no such limit."""
+
+
+class SyncLimits:
+    """`changed` is called after each change: whoever waits looks again."""
+
+    def __init__(self, database: Database, shelf: TemplateShelf) -> None:
+        self._database = database
+        self._shelf = shelf
+        self._kept: dict[tuple[str, str], int] = {}
+        self.changed: Callable[[], None] = lambda: None
+
+    async def load(self) -> None:
+        """Read all rows; before any run goes on."""
+        rows = await self._database.read("SELECT namespace, key, size FROM sync_limits", ())
+        self._kept = {(namespace, key): size for namespace, key, size in rows}
+
+    def of(self, lock: Lock) -> int:
+        """How many may hold the lock now. Raises UnknownLimit."""
+        if lock.key:
+            _, namespace, key = lock.key.split("/", 2)
+            found = self._kept.get((namespace, key))
+            if found is None:
+                raise UnknownLimit(
+                    f"failed to initialize semaphore {lock.name}: no limit is kept for it;"
+                    f" `bireme sync create {key} --type database --limit N` makes one"
+                )
+            return found
+        return self._of_config_map(lock)
+
+    def _of_config_map(self, lock: Lock) -> int:
+        namespace, _, name, key = lock.name.split("/", 3)
+        manifest = self._shelf.template("ConfigMap", namespace, name)
+        if manifest is None:
+            raise UnknownLimit(
+                f'failed to initialize semaphore {lock.name}: configmaps "{name}" not found; apply it first'
+            )
+        text = (manifest.get("data") or {}).get(key)
+        if text is None:
+            raise UnknownLimit(f"failed to initialize semaphore {lock.name}: it has no key {key}")
+        try:
+            return int(str(text))
+        except ValueError as error:
+            raise UnknownLimit(
+                f"failed to initialize semaphore {lock.name}: {text!r} is no whole number"
+            ) from error
+
+    # --- the rows ---
+
+    def list(self, namespace: str) -> dict[tuple[str, str], int]:
+        """(namespace, key) -> limit; of all namespaces for ""."""
+        kept = sorted(self._kept.items())
+        return {at: size for at, size in kept if namespace in ("", at[0])}
+
+    def get(self, namespace: str, key: str) -> int:
+        """The limit kept under the key. Raises LimitNotFound."""
+        if (namespace, key) not in self._kept:
+            raise LimitNotFound(f'sync limit "{key}" not found in namespace {namespace}')
+        return self._kept[namespace, key]
+
+    async def create(self, namespace: str, key: str, size: int) -> None:
+        """Keep a new limit. Raises LimitExists."""
+        if (namespace, key) in self._kept:
+            raise LimitExists(f'sync limit "{key}" already exists in namespace {namespace}')
+        await self._put(namespace, key, size)
+
+    async def update(self, namespace: str, key: str, size: int) -> None:
+        """Change a limit; those who hold the lock keep it. Raises LimitNotFound."""
+        self.get(namespace, key)
+        await self._put(namespace, key, size)
+
+    async def delete(self, namespace: str, key: str) -> None:
+        """Forget a limit. Raises LimitNotFound."""
+        self.get(namespace, key)
+        sql = "DELETE FROM sync_limits WHERE namespace=? AND key=?"
+        await self._database.write(lambda tx: tx.execute(sql, (namespace, key)))
+        del self._kept[namespace, key]
+        self.changed()
+
+    async def _put(self, namespace: str, key: str, size: int) -> None:
+        if not key or "/" in namespace:
+            raise LimitRefused("key: expected a text that is not empty")
+        if size <= 0:
+            raise LimitRefused(f"limit: found {size}, expected a number above zero")
+        await self._database.write(lambda tx: tx.execute(_SET, (namespace, key, size)))
+        self._kept[namespace, key] = size
+        self.changed()
