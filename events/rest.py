@@ -40,17 +40,26 @@ class Api:
         *,
         verify: bool | ssl.SSLContext = True,
         guard: bytes = b"",
+        most_bytes: int = _MOST_BYTES,
     ) -> None:
         self._session = session
         self._base = base.rstrip("/")
         self._headers = dict(headers or {})
         self._verify = verify
         self._guard = guard
+        self._most_bytes = most_bytes
 
     def with_headers(self, headers: Mapping[str, str]) -> "Api":
         """The same API with more headers on every call."""
         more = {**self._headers, **headers}
-        return Api(self._session, self._base, more, verify=self._verify, guard=self._guard)
+        return Api(
+            self._session,
+            self._base,
+            more,
+            verify=self._verify,
+            guard=self._guard,
+            most_bytes=self._most_bytes,
+        )
 
     async def call(
         self,
@@ -96,9 +105,11 @@ class Api:
                 timeout=_TIMEOUT,
                 ssl=self._verify,
             ) as answer:
-                text = await answer.content.read(_MOST_BYTES)
+                text = await _whole(answer, self._most_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(f"{place}: {str(error) or type(error).__name__}") from error
+        if len(text) > self._most_bytes:
+            raise ApiError(f"{place}: the answer is larger than {self._most_bytes} bytes")
         if answer.status >= 300:
             raise ApiError(_refusal(place, answer.status, text), answer.status)
         return answer, text
@@ -117,6 +128,16 @@ class Api:
 def basic(user: str, password: str) -> str:
     """The value of a basic Authorization header."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+async def _whole(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """All of the answer, or a little more than `most` of it. One read gives only what has come so far."""
+    text = bytearray()
+    async for part in answer.content.iter_any():
+        text += part
+        if len(text) > most:
+            break
+    return bytes(text)
 
 
 def _refusal(place: str, status: int, text: bytes) -> str:
