@@ -105,7 +105,7 @@ class Api:
                 timeout=_TIMEOUT,
                 ssl=self._verify,
             ) as answer:
-                text = await _whole(answer, self._most_bytes)
+                text = await whole(answer, self._most_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(f"{place}: {str(error) or type(error).__name__}") from error
         if len(text) > self._most_bytes:
@@ -130,7 +130,7 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-async def _whole(answer: aiohttp.ClientResponse, most: int) -> bytes:
+async def whole(answer: aiohttp.ClientResponse, most: int) -> bytes:
     """All of the answer, or a little more than `most` of it. One read gives only what has come so far."""
     text = bytearray()
     async for part in answer.content.iter_any():
