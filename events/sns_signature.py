@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from bireme.kit.errors import MissingExtra, ServiceError, UserError
+from events import rest
 from events.ports import EventsError
 
 _HOST = re.compile(r"sns\.[a-z0-9-]{1,40}\.amazonaws\.com(\.cn)?")
@@ -126,7 +127,7 @@ async def fetch(url: str) -> bytes:
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(url, allow_redirects=False) as answer,
         ):
-            text = await answer.content.read(_MOST_BYTES)
+            text = await rest.whole(answer, _MOST_BYTES)
             if answer.status != 200:
                 raise CertificateUnavailable(f"{url}: {answer.status}")
             return text
