@@ -97,13 +97,6 @@ def put_off(
     )
 
 
-def hurry(tx: Transaction, sensor: str, trigger: str, key: str, now: float) -> None:
-    """A slot may be free: look at it at once."""
-    tx.execute(
-        f"UPDATE sensor_cells SET due_at = ? WHERE {_HERE}", (now, sensor, trigger, "slots", key)
-    )
-
-
 async def next_due(database: Database) -> float | None:
     """When the next cell is due."""
     rows = await database.read("SELECT MIN(due_at) FROM sensor_cells")

@@ -103,7 +103,7 @@ def discard(client: Client, ids: tuple[str, ...]) -> None:
       bireme dlq discard q1c9e...
     """
     for id in ids:
-        client.call("PUT", f"{_path(id)}/discard", {})
+        client.call("PUT", f"{_path(id)}/discard", {}, {"by": held.person()})
         click.echo(f"{id} discarded")
 
 

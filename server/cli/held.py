@@ -1,5 +1,7 @@
 """`bireme held list|get|release|discard`: firings that a breaker holds for review."""
 
+import getpass
+
 import click
 
 from server.cli import explain, options, output
@@ -58,8 +60,8 @@ def release(client: Client, firings: tuple[str, ...]) -> None:
       bireme held release 6f1c0a...
     """
     for firing in firings:
-        status = client.call("PUT", f"{_FIRINGS}/{segment(firing)}/release", {})["status"]
-        click.echo(f"firing {firing} released: {status}")
+        made = client.call("PUT", f"{_FIRINGS}/{segment(firing)}/release", {}, {"by": person()})
+        click.echo(f"firing {firing} released: {made['status']}")
 
 
 @held.command("discard")
@@ -73,8 +75,16 @@ def discard(client: Client, firings: tuple[str, ...]) -> None:
       bireme held discard 6f1c0a...
     """
     for firing in firings:
-        client.call("PUT", f"{_FIRINGS}/{segment(firing)}/discard", {})
+        client.call("PUT", f"{_FIRINGS}/{segment(firing)}/discard", {}, {"by": person()})
         click.echo(f"firing {firing} discarded")
+
+
+def person() -> str:
+    """The login name of whoever decides, for the decision; empty where the system knows no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # KeyError until Python 3.13
+        return ""
 
 
 def show(client: Client, firing: str, form: str | None) -> None:

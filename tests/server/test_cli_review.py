@@ -3,6 +3,8 @@
 from copy import deepcopy
 from typing import Any
 
+import pytest
+
 from tests.server.conftest import Running
 from tests.server.test_api_events import APPLY, free_port, manifests, post
 from tests.server.test_cli_engine import Terminal
@@ -34,6 +36,21 @@ async def test_held_firings_are_listed_shown_released_and_discarded(engine: Runn
     assert "held go: more than 1 firings" in (await terminal.says("explain", "event", "3")).replace(
         "order ", ""
     )
+
+
+async def test_a_decision_says_who_released_and_who_discarded(
+    engine: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    url, _ = await apply(engine, breaker={"max": 1, "per": "1h"})
+    terminal = Terminal(engine)
+    for number in (1, 2, 3):
+        await post(url, number=number)
+    first, second = (item["id"] for item in await terminal.json("held", "list"))
+    await terminal.says("held", "release", first)
+    await terminal.says("held", "discard", second)
+    assert "released by ada" in await terminal.says("held", "get", first)
+    assert "discarded by ada" in await terminal.says("held", "get", second)
 
 
 async def test_what_waits_under_which_key_is_shown(engine: Running) -> None:
