@@ -5,11 +5,14 @@ The rows are mirrored in memory, because the lock table decides without waiting;
 
 from collections.abc import Callable
 
-from bireme.kit.errors import UserError
+from bireme.kit.errors import Conflict, NotFound, UserError
 from bireme.storage.ports import Database
 from controller.dag.model import Lock
 from controller.locks import UnknownLimit
 from controller.templates import TemplateShelf
+
+LARGEST = 2**31 - 1
+"""As in Argo's API."""
 
 _SET = (
     "INSERT INTO sync_limits (namespace, key, size) VALUES (?,?,?)"
@@ -21,11 +24,11 @@ class LimitRefused(UserError):
     """The limit cannot be changed as asked."""
 
 
-class LimitExists(LimitRefused):
+class LimitExists(LimitRefused, Conflict):
     """There is one already; update it instead."""
 
 
-class LimitNotFound(LimitRefused):
+class LimitNotFound(LimitRefused, NotFound):
     """There is no such limit."""
 
 
@@ -106,10 +109,12 @@ class SyncLimits:
         self.changed()
 
     async def _put(self, namespace: str, key: str, size: int) -> None:
-        if not key or "/" in namespace:
+        if not namespace or "/" in namespace:
+            raise LimitRefused(f"namespace: found '{namespace}', expected the name of one")
+        if not key:
             raise LimitRefused("key: expected a text that is not empty")
-        if size <= 0:
-            raise LimitRefused(f"limit: found {size}, expected a number above zero")
+        if not 0 < size <= LARGEST:
+            raise LimitRefused(f"limit: found {size}, expected a whole number from 1 to {LARGEST}")
         await self._database.write(lambda tx: tx.execute(_SET, (namespace, key, size)))
         self._kept[namespace, key] = size
         self.changed()

@@ -14,10 +14,12 @@ from server.api import (
     crons,
     health,
     info,
+    memo,
     own,
     replies,
     review,
     sources_and_sensors,
+    sync,
     templates,
     workflows,
 )
@@ -26,7 +28,19 @@ from server.deck import Deck
 
 log = structlog.get_logger(__name__)
 
-MODULES = (workflows, archived, templates, crons, sources_and_sensors, info, own, review, health)
+MODULES = (
+    workflows,
+    archived,
+    templates,
+    crons,
+    sources_and_sensors,
+    info,
+    own,
+    review,
+    memo,
+    sync,
+    health,
+)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

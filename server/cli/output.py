@@ -27,13 +27,13 @@ def values(data: Any, form: str) -> None:
     click.echo(text.removesuffix("\n"))
 
 
-def items(found: Sequence[dict[str, Any]], form: str | None) -> bool:
-    """Print objects as json, yaml or names; False when a table is wanted."""
+def items(found: Sequence[dict[str, Any]], form: str | None, name: str = "") -> bool:
+    """Print objects as json, yaml or names (the field `name`, or a manifest's); False when a table is wanted."""
     if form in ("json", "yaml"):
         values(list(found), form)
     elif form == "name":
         for item in found:
-            click.echo(item["metadata"]["name"])
+            click.echo(item[name] if name else item["metadata"]["name"])
     else:
         return False
     return True

@@ -37,7 +37,7 @@ async def test_no_route_answers_a_stranger(engine: Running) -> None:
         path = route.path.replace(
             "{operation:suspend|resume|stop|terminate|retry|resubmit|set}", "stop"
         )
-        for name in ("namespace", "name", "pod", "event", "firing", "kind"):
+        for name in ("namespace", "name", "pod", "event", "firing", "kind", "key"):
             path = path.replace(f"{{{name}}}", "x")
         for token in ("", "wrong", "a token for test"):
             answer = await engine.ask(route.method, path, token=token)
