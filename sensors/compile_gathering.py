@@ -1,6 +1,6 @@
 """From `join`, `coalesce`, `concurrency` and `breaker` in a trigger's template to their rules. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,11 +24,26 @@ _FOREVER = float("inf")
 
 def rules(template: Json, condition: str, names: tuple[str, ...]) -> Json:
     """The four rules as keyword arguments of a TriggerRule. Raises BadSensor, whose path is the field."""
+    return {field: read() for field, read in _rules(template, condition, names).items()}
+
+
+def faults(template: Json, condition: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """For each of the four rules that cannot work: the field below the template, and why."""
+    for field, read in _rules(template, condition, names).items():
+        try:
+            read()
+        except BadSensor as error:
+            yield error.path or field, str(error)
+
+
+def _rules(
+    template: Json, condition: str, names: tuple[str, ...]
+) -> dict[str, Callable[[], object]]:
     return {
-        "join": _join(template.get("join"), condition, names),
-        "coalesce": _coalesce(template.get("coalesce"), names),
-        "concurrency": _concurrency(template.get("concurrency"), names),
-        "breaker": _breaker(template.get("breaker")),
+        "join": lambda: _join(template.get("join"), condition, names),
+        "coalesce": lambda: _coalesce(template.get("coalesce"), names),
+        "concurrency": lambda: _concurrency(template.get("concurrency"), names),
+        "breaker": lambda: _breaker(template.get("breaker")),
     }
 
 
@@ -53,7 +68,10 @@ def _coalesce(given: Any, names: tuple[str, ...]) -> CoalesceRule | None:
             "coalesce needs quiet or max: without a time the last events would wait for ever"
         )
     if not 1 <= spec.max_events <= MOST_EVENTS:
-        raise BadSensor(f"coalesce.maxEvents is {spec.max_events}; it must be 1 to {MOST_EVENTS}")
+        raise BadSensor(
+            f"coalesce.maxEvents is {spec.max_events}; it must be 1 to {MOST_EVENTS}",
+            "coalesce.maxEvents",
+        )
     return CoalesceRule(
         _key(spec.key, "coalesce.key", names),
         _FOREVER if quiet is None else quiet,
@@ -68,7 +86,9 @@ def _concurrency(given: Any, names: tuple[str, ...]) -> ConcurrencyRule | None:
         return None
     spec = _read(given, manifests.Concurrency, "concurrency")
     if spec.limit < 1:
-        raise BadSensor(f"concurrency.limit is {spec.limit}; it must be at least 1")
+        raise BadSensor(
+            f"concurrency.limit is {spec.limit}; it must be at least 1", "concurrency.limit"
+        )
     return ConcurrencyRule(_key(spec.key, "concurrency.key", names), spec.limit, spec.on_conflict)
 
 

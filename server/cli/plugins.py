@@ -9,7 +9,7 @@ from bireme.manifests.manifest import Manifest
 
 
 def problems(manifest: Manifest[Any]) -> Iterator[Problem]:
-    """Configs that do not fit their kind of source are errors; kinds this engine does not have are warnings."""
+    """Configs and rules that cannot work are errors; kinds this engine does not have are warnings."""
     if isinstance(manifest, EventSource):
         from events import check
 
@@ -18,6 +18,10 @@ def problems(manifest: Manifest[Any]) -> Iterator[Problem]:
         for path, message in check.unknown(manifest.raw.get("spec") or {}):
             yield _placed(manifest, message, path, "warning")
     elif isinstance(manifest, Sensor):
+        from sensors import check as rules
+
+        for path, message in rules.faults(manifest.raw.get("spec") or {}):
+            yield _placed(manifest, message, path)
         for path, message in _unknown_triggers(manifest):
             yield _placed(manifest, message, path, "warning")
 
