@@ -6,6 +6,9 @@ Runs in the database's writer thread. Whatever one sensor does wrong becomes a d
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+
+import structlog
 
 from bireme.kit.errors import BiremeError
 from bireme.lang.script import NO_SCRIPTS, Scripts
@@ -20,6 +23,8 @@ from sensors.evaluate import step, tick
 from sensors.model import JSON, Decision, Fire, Firing, Origin, Sensor, SensorState, Step
 from sensors.outbox import Outbox
 from sensors.view import View
+
+logger = structlog.get_logger(__name__)
 
 _AT_ONCE = 500
 _FAR = 2**62
@@ -108,8 +113,7 @@ class Intake:
         """Write what was decided. `wake` is called once that is durable if moments to come have changed."""
         store.record(self.tx, self.decisions)
         if self._failed:
-            errors = [d for d in self.decisions if d.outcome == "error" and d.firing is None]
-            quarantine.put(self.tx, errors, self._failed)
+            self._quarantine()
         changed = [work.cells.write() for work in self._work.values() if work.cells is not None]
         if wake is not None and any(changed):
             self.tx.on_commit(wake)
@@ -125,6 +129,16 @@ class Intake:
             (key, w.state.position) for key, w in self._work.items() if w.state.position != w.stood
         ]
         store.move(self.tx, moved)
+
+    def _quarantine(self) -> None:
+        """Keep the events of the errors; a sensor that has too many loses its oldest, and the log says how many."""
+        errors = [d for d in self.decisions if d.outcome == "error" and d.firing is None]
+        quarantine.put(self.tx, errors, self._failed)
+        sensors = dict.fromkeys((d.namespace, d.sensor) for d in errors)
+        for sensor, count in quarantine.bound(self.tx, sensors).items():
+            self.tx.on_commit(
+                partial(logger.warning, "quarantine_full", sensor=sensor, oldest_removed=count)
+            )
 
     def _open(self, entry: Entry, before: int) -> _Work:
         work = self._work.get(entry.key)

@@ -13,6 +13,8 @@ from sensors.model import Decision
 _pack = msgspec.msgpack.Encoder().encode
 _event = msgspec.msgpack.Decoder(Event)
 
+MOST_EACH = 1000
+
 _COLUMNS = (
     "id, namespace, sensor, trigger_name, dependency, seq, reason, path, line, attempts, created_at, "
     "updated_at"
@@ -52,6 +54,30 @@ def put(tx: Transaction, decisions: Iterable[Decision], events: Mapping[int, Eve
             if d.seq in events
         ],
     )  # fmt: skip
+
+
+def bound(tx: Transaction, sensors: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Keep the newest `MOST_EACH` of each sensor, given by namespace and name; how many of which sensor went."""
+    gone = {f"{namespace}/{sensor}": _bound(tx, namespace, sensor) for namespace, sensor in sensors}
+    return {sensor: count for sensor, count in gone.items() if count}
+
+
+def _bound(tx: Transaction, namespace: str, sensor: str) -> int:
+    here = (namespace, sensor)
+    rows = tx.query("SELECT COUNT(*) FROM quarantine WHERE namespace = ? AND sensor = ?", here)
+    surplus = int(rows[0][0]) - MOST_EACH
+    if surplus <= 0:
+        return 0
+    return tx.execute(
+        "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE namespace = ? AND sensor = ? "
+        "ORDER BY created_at, seq, id LIMIT ?)",
+        (*here, surplus),
+    )
+
+
+def trim(tx: Transaction, older_than: float) -> int:
+    """Forget what was last tried before `older_than`, in seconds since the epoch; how many that were."""
+    return tx.execute("DELETE FROM quarantine WHERE updated_at < ?", (older_than,))
 
 
 def load(tx: Transaction, id: str) -> Quarantined | None:

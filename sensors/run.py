@@ -19,7 +19,7 @@ from bireme.storage.ports import Database, Transaction
 from events import store as log_rows
 from events.model import Event
 from events.ports import Secrets
-from sensors import cell_store, store
+from sensors import cell_store, quarantine, store
 from sensors.entry import Entry
 from sensors.errors import BadSensor
 from sensors.intake import Intake, prepare, put_off
@@ -57,10 +57,12 @@ class SensorBank:
         scripts: Scripts = NO_SCRIPTS,
         reach: Reach = EVERYWHERE,
         cluster: Cluster | None = None,
+        retain_s: float = 7 * 86400.0,
     ) -> None:
         self.database = database
         self.clock = clock
         self.scripts = scripts
+        self._retain_s = retain_s
         surroundings = Surroundings(
             clock=clock,
             ids=ids,
@@ -139,7 +141,11 @@ class SensorBank:
         put_off(tx, due, now.timestamp())
 
     def pass_over(self, tx: Transaction) -> None:
-        """Before retention: sensors that have seen all of the log say so, removed ones no longer hold it."""
+        """Before retention: sensors that have seen all of the log say so, removed ones no longer hold it.
+
+        Failed events that nobody has tried again for `retain_s` are forgotten, as events are.
+        """
+        quarantine.trim(tx, self.clock.now().timestamp() - self._retain_s)
         newest = log_rows.newest(tx)
         settled = [entry.key for entry in tuple(self._entries.values()) if entry.is_settled]
         store.move(tx, [(key, newest) for key in settled])

@@ -101,6 +101,7 @@ def join(
         scripts=scripts,
         reach=settings.reach,
         cluster=ClusterPort(cluster) if cluster else None,
+        retain_s=settings.retain_events_s,
     )
     retention = Retention(age=timedelta(seconds=settings.retain_events_s))
     bus = SqliteBus(database, clock, sensors.consume, retention, sensors.pass_over)

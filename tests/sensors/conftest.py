@@ -12,8 +12,8 @@ import pytest
 from bireme.kit.clock import FixedClock
 from bireme.kit.errors import InvalidManifest, NotFound, Problem
 from bireme.kit.ids import CountedIds
+from bireme.storage.open import open_database
 from bireme.storage.ports import Database, Row, Transaction
-from bireme.storage.sqlite import open_sqlite
 from events.model import Event
 from sensors.run import SensorBank
 
@@ -221,12 +221,18 @@ Reopen = Callable[[], AbstractAsyncContextManager[Deck]]
 
 
 @pytest.fixture
-def open_deck(tmp_path: Path) -> Reopen:
+def place(tmp_path: Path) -> str:
+    """Where the database of this test is; `test_keyed_bank` runs on both kinds."""
+    return str(tmp_path / "bireme.db")
+
+
+@pytest.fixture
+def open_deck(place: str) -> Reopen:
     """Start a process on the database of this test; stop it at the end of the block."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Deck]:
-        database = await open_sqlite(tmp_path / "bireme.db")
+        database = await open_database(place)
         try:
             yield Deck(database)
         finally:

@@ -1,12 +1,30 @@
 """Joins, gathering, slots, budgets and quarantine on a real database: rows, timers, restarts, what people decide."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bireme.kit.errors import Conflict, NotFound
 from sensors import cell_store, quarantine
+from tests import postgres as servers
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[servers.Server | None]:
+    with servers.running() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Rows are the same on both databases."""
+    if request.param == "sqlite":
+        return str(tmp_path / "bireme.db")
+    return servers.url_or_skip(request.getfixturevalue("postgres"))
 
 
 def with_template(trigger: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -108,8 +126,8 @@ async def test_gathered_events_are_one_workflow_that_has_them_all(
     for n in range(200):
         await deck.publish(make_event(f"e{n}", data=body(n)))
     await ring(deck, 30)
-    [(manifest,)] = await deck.rows("SELECT CAST(manifest AS TEXT) FROM runs")
-    assert all(f"{n}," in manifest for n in range(199))
+    [(manifest,)] = await deck.rows("SELECT manifest FROM runs")
+    assert all(f"{n}," in bytes(manifest).decode() for n in range(199))
 
 
 async def test_a_new_push_terminates_the_run_before_it_and_says_by_whom(
@@ -200,3 +218,33 @@ async def test_a_sensor_that_does_not_compile_keeps_its_events_and_stops_nobody(
     await deck.publish(make_event("e1"))
     assert [failed["sensor"] for failed in await quarantine.listed(deck.database)] == ["s"]
     assert len(await deck.rows("SELECT 1 FROM runs")) == 1
+
+
+async def test_a_sensor_keeps_only_its_newest_failed_events_and_the_log_says_how_many_went(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MOST_EACH", 3)
+    broken = with_template(submit(), join={"key": "body.nope", "within": "1h"})
+    deck.bank.add(make_sensor(broken))
+    deck.bank.add(make_sensor(broken, name="other", names="b"))
+    await deck.publish(make_event("o1", subject="b"))
+    with capture_logs() as logged:
+        await deck.publish(*[make_event(f"e{n}", data=body(n)) for n in range(4)])
+        await deck.publish(make_event("e4", data=body(4)))
+    kept = await quarantine.listed(deck.database, sensor="s")
+    assert sorted(failed["seq"] for failed in kept) == [4, 5, 6]
+    assert len(await quarantine.listed(deck.database, sensor="other")) == 1
+    full = [line for line in logged if line["event"] == "quarantine_full"]
+    assert [(line["sensor"], line["oldest_removed"]) for line in full] == [("default/s", 1)] * 2
+
+
+async def test_failed_events_are_forgotten_when_events_are(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    deck.bank.add(make_sensor(with_template(submit(), join={"key": "nope", "within": "1h"})))
+    await deck.publish(make_event("old"))
+    deck.clock.at += timedelta(days=6)
+    await deck.publish(make_event("new"))
+    deck.clock.at += timedelta(days=2)
+    await deck.database.write(deck.bank.pass_over)
+    assert [failed["seq"] for failed in await quarantine.listed(deck.database)] == [2]
