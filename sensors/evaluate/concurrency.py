@@ -9,7 +9,7 @@ from sensors.model import ConcurrencyRule, FiringStatus, Replacement, TriggerRul
 from sensors.view import View
 
 LOOK_S = 5.0
-"""How often a full key with a queue is looked at, should nobody tell that a run has ended."""
+"""How often a full key with a queue is looked at: so late, at most, a run that has ended lets the next one start."""
 _TIDY_S = 300.0
 
 
