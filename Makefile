@@ -37,7 +37,7 @@ format: $(STAMP) ## write the format and the fixes that are safe
 	$(BIN)/ruff check --fix .
 
 test: $(STAMP) ## the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 soak: $(STAMP) ## the bank of sensors under thousands of seeds, with crashes at every commit and await
 	$(BIN)/python -m tests.sensors.simulation 3000
