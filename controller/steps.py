@@ -229,7 +229,9 @@ class Steps:
         )
         stops: list[dag.Effect] = [dag.StopTask(task.id) for task in _tasks_left(live)]
         answers: list[Outcome] = [(item.answer, error) for item in inbox if isinstance(item, Asked)]
-        row = codec.broken_row(live.uid, live.cron, f"{type(error).__name__}: {error}", now)
+        text = f"{type(error).__name__}: {error}"
+        live.run.phase, live.run.message, live.run.finished = "Error", text, now
+        row = codec.broken_row(live.uid, live.cron, text, now)
         return Step(live, None, row, stops, answers, failed=True)
 
     # --- durable, then effects ---

@@ -296,3 +296,21 @@ async def test_a_workflow_is_estimated_by_the_last_like_it_even_after_a_restart(
     assert (await create())["status"]["estimatedDuration"] == 40
     assert "estimatedDuration" not in (await world.controller.create(workflow()))["status"]
     await world.stop()
+
+
+async def test_those_who_follow_a_run_that_breaks_see_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_(*given: Any) -> Any:
+        raise RuntimeError("a fault of the engine")
+
+    made = await world.controller.create(steps("a", "b"))
+    monkeypatch.setattr("controller.steps.advance", break_)
+    metadata = made["metadata"]
+    asked = ListQuery(namespace=metadata["namespace"], name=metadata["name"])
+    async with asyncio.timeout(60):
+        async for change in world.controller.watch(asked):
+            if change.object["status"]["phase"] == "Error":
+                break
+    assert change.object["status"]["message"] == "RuntimeError: a fault of the engine"
+    assert (await world.end_of(made))["status"]["phase"] == "Error"
