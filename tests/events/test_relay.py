@@ -105,17 +105,21 @@ async def test_a_relay_that_is_stopped_and_started_repeats_nothing(
 
 
 async def test_two_relays_on_one_bus_take_each_event_in_once(
-    log: Log, spec: dict[str, Any], database: Database
+    log: Log, streams: process.Server, database: Database
 ) -> None:
+    spec = {"jetstreamExotic": {"url": f"nats://127.0.0.1:{streams.port}"}}
     await log.carriers.apply("default", "default", spec)
     outside = log.carriers.carrier(("default", "default"))
     second = Relay("default/default", outside, log.bus, database, SystemClock())
     task = asyncio.ensure_future(second.run())
     names = [str(number) for number in range(60)]
-    for name in names:
-        await outside.publish([event(name)])
-    await log.holds(*names)
-    task.cancel()
+    try:
+        for name in names:
+            await outside.publish([event(name)])
+        await log.holds(*names)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def test_places_move_with_the_events_or_not_at_all(
