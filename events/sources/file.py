@@ -55,14 +55,22 @@ class Change(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """Something was seen at this name; `is_new` when the kernel said that it came to be."""
+    """Something was seen at this name, and what it was by the kernel's word."""
 
     name: str
-    is_new: bool = False
+    what: str = ""
+
+    @property
+    def is_new(self) -> bool:
+        return self.what == "created"
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.what in ("deleted", "moved")
 
 
 Snapshot = dict[str, Stamp]
-Sights = asyncio.Queue[Sight]
+Sights = asyncio.Queue[frozenset[Sight]]
 
 
 class DirectoryUnavailable(EventsError, ServiceError):
@@ -133,6 +141,7 @@ class FileSource:
             names |= self._known.keys() | now.keys()
         else:
             now = await asyncio.to_thread(self._look, names)
+            names -= self._going(sights, now)
         changes = difference(self._known, now, names)
         changes += self._fleeting({sight.name for sight in sights if sight.is_new} - now.keys())
         await self._report(publish, changes)
@@ -140,6 +149,11 @@ class FileSource:
             self._known.pop(name, None)
         self._known.update(now)
         return bool(changes)
+
+    def _going(self, sights: set[Sight], now: Snapshot) -> set[str]:
+        """Files that are gone before the kernel told how: its word, still to come, names both ends of a rename."""
+        told = {sight.name for sight in sights if sight.is_leaving}
+        return {s.name for s in sights if s.name in self._known and s.name not in now} - told
 
     def _fleeting(self, gone: Collection[str]) -> list[Change]:
         """Files that came and went before they could be looked at."""
@@ -189,7 +203,7 @@ class FileSource:
             return
         loop = asyncio.get_running_loop()
         stop = _watch(
-            self._directory, lambda sight: loop.call_soon_threadsafe(seen.put_nowait, sight)
+            self._directory, lambda sights: loop.call_soon_threadsafe(seen.put_nowait, sights)
         )
         try:
             yield seen
@@ -197,8 +211,11 @@ class FileSource:
             stop()
 
 
-def _watch(directory: str, tell: Callable[[Sight], object]) -> Callable[[], None]:
-    """Have the kernel's notifications of this directory told; returns what ends that."""
+def _watch(directory: str, tell: Callable[[frozenset[Sight]], object]) -> Callable[[], None]:
+    """Have the kernel's notifications of this directory told; returns what ends that.
+
+    Both names of a rename are told at once: looked at one by one they would be a removal and a new file.
+    """
     from watchdog.events import FileSystemEvent, FileSystemEventHandler
     from watchdog.observers import Observer
 
@@ -208,11 +225,13 @@ def _watch(directory: str, tell: Callable[[Sight], object]) -> Callable[[], None
         def on_any_event(self, event: FileSystemEvent) -> None:
             if event.event_type in _READING:
                 return
-            for path in {os.fsdecode(event.src_path), os.fsdecode(event.dest_path)}:
-                if os.path.dirname(path) == folder:
-                    tell(Sight(os.path.basename(path), event.event_type == "created"))
-                elif path == folder and event.event_type == "deleted":
-                    tell(_EVERYTHING)
+            paths = {os.fsdecode(event.src_path), os.fsdecode(event.dest_path)}
+            if event.event_type == "deleted" and folder in paths:
+                tell(frozenset({_EVERYTHING}))
+                return
+            names = [os.path.basename(path) for path in paths if os.path.dirname(path) == folder]
+            if names:
+                tell(frozenset(Sight(name, event.event_type) for name in names))
 
     observer = Observer()
     try:
@@ -279,7 +298,7 @@ async def _next(seen: Sights, patience_s: float | None) -> set[Sight]:
     sights: set[Sight] = set()
     with suppress(TimeoutError):
         async with asyncio.timeout(patience_s):
-            sights.add(await seen.get())
+            sights |= await seen.get()
     while not seen.empty():
-        sights.add(seen.get_nowait())
+        sights |= seen.get_nowait()
     return sights

@@ -34,8 +34,9 @@ NOT_APPLICABLE = {
 }
 """Why an example of tier local cannot end here, by the beginning of its file name."""
 
+CONFIG = Path(__file__).with_name("example_config.yaml")
 KINDS_OF_TEMPLATES = ("WorkflowTemplate", "ClusterWorkflowTemplate")
-_LIMIT_S = 240
+_LIMIT_S = 480  # the mutex examples sleep for 250 s, one step after the other
 _WAITING_S = 8
 _PARALLEL = 4
 
@@ -137,7 +138,7 @@ def _support(example: Json) -> list[str]:
         FOLDER / example["file"],
         ("WorkflowTemplate", "ClusterWorkflowTemplate", "ConfigMap"),
     )
-    return [
+    return [str(CONFIG)] + [
         str(path)
         for path in sorted(FOLDER.rglob("*.yaml"))
         if path != own and any(f"kind: {kind}" in path.read_text() for kind in kinds)
