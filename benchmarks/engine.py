@@ -47,7 +47,12 @@ class Engine:
         begun = time.perf_counter()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=_as_installed(),
             )
         while time.perf_counter() - begun < ready_s:
             if self.process.poll() is not None:
@@ -110,6 +115,11 @@ class Engine:
                 return True
         except (OSError, urllib.error.URLError):
             return False
+
+
+def _as_installed() -> dict[str, str]:
+    """The environment, with compiled modules kept as an installation keeps them: else a start compiles everything."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def post(url: str, body: bytes, headers: dict[str, str] | None = None) -> int:

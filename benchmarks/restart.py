@@ -1,7 +1,8 @@
-"""10,000 live runs on disk, then the time until an engine started on them is ready and has adopted them."""
+"""10,000 live runs on disk: how long a start takes, and the first of them that is told to go on after it."""
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.engine import Engine
@@ -36,10 +37,11 @@ def measure() -> list[Figure]:
         engine.stop()
         asyncio.run(_seed(engine.data / "bireme.db"))
         loaded = engine.start()
+        resumed = _resume(engine)
         live = sum(w["status"].get("phase") == "Running" for w in engine.workflows())
         engine.kill()
-    if live != RUNS:
-        raise RuntimeError(f"{live} of {RUNS} runs are live after the restart")
+    if live != RUNS - 1:
+        raise RuntimeError(f"{live} of {RUNS - 1} runs are live after the restart")
     return [
         Figure(
             name=f"restart with {RUNS:,} live runs",
@@ -50,8 +52,25 @@ def measure() -> list[Figure]:
             ratio=loaded / empty,
             target="≤ 2 s",
             met=loaded <= 2,
-        )
+        ),
+        Figure(
+            name="the first of them to be resumed has ended",
+            value=resumed * 1000,
+            unit="ms",
+            target="≤ 500 ms",
+            met=resumed <= 0.5,
+        ),
     ]
+
+
+def _resume(engine: Engine) -> float:
+    """Seconds until a run that waited before the restart has been resumed and has ended."""
+    found = engine.call("/api/v1/workflows/default?listOptions.limit=1")["items"][0]
+    name = found["metadata"]["name"]
+    begun = time.perf_counter()
+    engine.call(f"/api/v1/workflows/default/{name}/resume", {}, "PUT")
+    engine.until(lambda: engine.workflow(name)["status"]["phase"] == "Succeeded")
+    return time.perf_counter() - begun
 
 
 async def _seed(path: Path) -> None:

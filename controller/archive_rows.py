@@ -38,4 +38,5 @@ def delete(tx: Transaction, uids: Sequence[str]) -> None:
     """Forget them and all they did."""
     for uid in uids:
         tx.execute("DELETE FROM history WHERE run=?", (uid,))
+        tx.execute("DELETE FROM sleepers WHERE run=?", (uid,))
         tx.execute("DELETE FROM archived WHERE uid=?", (uid,))

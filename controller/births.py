@@ -17,13 +17,13 @@ import msgspec
 from bireme.kit.errors import InvalidManifest, Problem
 from bireme.kit.ids import Ids, digest
 from bireme.manifests import decode, validate
-from controller import codec, merge, templates
+from controller import codec, merge, sleepers, templates
 from controller.dag import measure
 from controller.dag import model as dag
 from controller.dag.advance import advance
 from controller.dag.begin import begin
 from controller.dag.library import Library
-from controller.model import Definition, HistoryRow, Json, RunRow, cron_key
+from controller.model import Definition, HistoryRow, Json, RunRow, SleeperRow, cron_key
 from controller.submission import CRON, template_label
 from controller.templates import TemplateShelf
 
@@ -61,6 +61,7 @@ class Newborn:
     row: RunRow
     entry: HistoryRow | None
     effects: list[dag.Effect]
+    rest: SleeperRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ class Nursery:
         first = advance(live.run, [dag.Begin()], now)
         live.n = 1
         entry = HistoryRow(live.uid, 0, now.timestamp(), codec.encode_entry(first.changes))
-        return Newborn(live, codec.new_row(live, firing), entry, first.effects)
+        rest = sleepers.row_of(live, first.effects, now)
+        return Newborn(live, codec.new_row(live, firing), entry, first.effects, rest)
 
     def revive(self, definition: Definition, uid: str, created_at: datetime) -> LiveRun:
         """The run as it was before its first step."""

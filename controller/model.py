@@ -81,6 +81,23 @@ class Change(msgspec.Struct, frozen=True):
     object: Json
 
 
+class SleeperRow(msgspec.Struct, frozen=True, array_like=True):
+    """A live run that waits: as it stands after `n` steps, and when it goes on by itself (None: never)."""
+
+    run: str
+    n: int
+    wake_at: float | None
+    header: bytes
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A live run as a start finds it. `sleeper` is None for one that was at work."""
+
+    uid: str
+    namespace: str
+    sleeper: SleeperRow | None
+
+
 def moment(seconds: float | None) -> datetime | None:
     """Seconds since the epoch as aware UTC time."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -89,7 +89,7 @@ class Operations:
         return await self._wish(row, read, operation)
 
     async def _wish(self, row: RunRow, options: OperationOptions, operation: str) -> Names:
-        if row.uid not in self._steps.live:
+        if not self._steps.is_alive(row.uid):
             raise WrongState(_REFUSED[operation].format(name=row.name, namespace=row.namespace))
         wish = dag.Operation(
             kind=operation,  # type: ignore[arg-type]

@@ -12,8 +12,10 @@ from controller import codec, listing, selectors, store, views
 from controller.births import LiveRun, Nursery, born_at
 from controller.dag.fold import index
 from controller.dag.status import status, summary
-from controller.model import Change, Json, RunRow, labels_of
+from controller.estimates import Estimates
+from controller.model import Change, Json, RunRow, SleeperRow, labels_of
 from controller.ports import WorkflowNotFound
+from controller.sleepers import read_header
 from controller.steps import Steps
 from controller.store import RunReader
 from controller.watchers import Watchers
@@ -34,12 +36,18 @@ class Reading:
     """Answers from memory for live runs, from rows for finished ones (their nodes are the fold of their history)."""
 
     def __init__(
-        self, reader: RunReader, steps: Steps, nursery: Nursery, watchers: Watchers
+        self,
+        reader: RunReader,
+        steps: Steps,
+        nursery: Nursery,
+        watchers: Watchers,
+        estimates: Estimates,
     ) -> None:
         self._reader = reader
         self._steps = steps
         self._nursery = nursery
         self._watchers = watchers
+        self._estimates = estimates
 
     async def row(self, namespace: str, name: str) -> RunRow:
         """The run's row. Raises WorkflowNotFound."""
@@ -72,16 +80,20 @@ class Reading:
 
     async def whole(self, row: RunRow) -> Json:
         """A row as the Workflow it stands for, with its nodes."""
+        await self._steps.sleepers.settled([row.uid])
         live = self._steps.live.get(row.uid)
         if live is not None:
             return live_workflow(live)
         try:
             revived = await self.revive(row)
+            revived.estimate = self._estimate(row) if row.live else None
             found = live_workflow(revived)
         except Exception as error:  # noqa: BLE001  boundary: a spoilt history hides nodes, not the workflow
             log.error("history_not_readable", workflow=row.name, error=str(error))
             return _row_workflow(row)
-        if revived.run.phase == row.phase:
+        if (live := self._steps.live.get(row.uid)) is not None:
+            return live_workflow(live)
+        if row.uid in self._steps.sleepers or revived.run.phase == row.phase:
             return found
         # The engine failed on this run, or has not begun it: the row knows better.
         told = msgspec.json.decode(row.status)
@@ -100,14 +112,24 @@ class Reading:
         wanted = [row for row in await self._reader.headings(query) if is_wanted(row, query)]
         end = query.offset + query.limit if query.limit else len(wanted)
         page = wanted[query.offset : end]
-        rows = await self._reader.rows([row[0] for row in page])
+        uids = [row[0] for row in page]
+        await self._steps.sleepers.settled(uids)
+        rows = await self._reader.rows(uids)
         remaining = max(len(wanted) - end, 0)
         return Page([self.short(row) for row in rows], str(end) if remaining else "", remaining)
 
     def short(self, row: RunRow) -> Json:
         """A row as a Workflow without its nodes."""
         live = self._steps.live.get(row.uid)
-        return _row_workflow(row) if live is None else _live(live, summary(live.run))
+        if live is not None:
+            return _live(live, summary(live.run))
+        sleeper = self._steps.sleepers.get(row.uid)
+        if sleeper is None or sleeper.row is None:
+            return _row_workflow(row)
+        return _sleeping(row, sleeper.row, self._estimate(row))
+
+    def _estimate(self, row: RunRow) -> int | None:
+        return self._estimates.of(row.namespace, row.labels)
 
     async def watch(
         self, query: listing.ListQuery, *, initial: bool = True
@@ -160,6 +182,22 @@ def _live(live: LiveRun, state: Json) -> Json:
         given={"labels": run.labels, "annotations": run.annotations},
     )
     return views.with_switches(found, suspended=run.suspended, shutdown=run.shutdown)
+
+
+def _sleeping(row: RunRow, kept: SleeperRow, estimate: int | None) -> Json:
+    """The Workflow of a run that sleeps, as it would be told were it in memory."""
+    header = read_header(kept)
+    status = header.status if estimate is None else {**header.status, "estimatedDuration": estimate}
+    found = views.workflow(
+        store.definition_of(row),
+        uid=row.uid,
+        created_at=born_at(row),
+        phase=header.status["phase"],
+        status=status,
+        version=kept.n,
+        given={"labels": header.labels, "annotations": header.annotations},
+    )
+    return views.with_switches(found, suspended=header.suspended, shutdown=header.shutdown)
 
 
 def _row_workflow(row: RunRow) -> Json:

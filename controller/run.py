@@ -30,12 +30,14 @@ from controller.operations import Operations
 from controller.ports import BadOption, WorkflowExists, WorkflowNotFound
 from controller.reading import Page, Reading, live_workflow
 from controller.retention import Policy
+from controller.sleepers import Sleeper
 from controller.steps import PLACES, Steps
 from controller.store import RunReader
 from controller.sweep import Sweeper
 from controller.sync_limits import SyncLimits
 from controller.templates import TemplateShelf
 from controller.throttle import Limits, Throttle
+from controller.waking import Waking
 from controller.watchers import Watchers
 from executor.ports import Executor, Overlooks
 
@@ -101,8 +103,12 @@ class Controller:
         self._tasks = TaskScope("controller")
         self._on_end: list[Ended] = []
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._complete = True
         self.reader = RunReader(database)
-        self.reading = Reading(self.reader, self._steps, self._nursery, self._watchers)
+        self._waking = Waking(self, database, clock, self.reader, self._steps, self._tasks)
+        self.reading = Reading(
+            self.reader, self._steps, self._nursery, self._watchers, self._estimates
+        )
         self.archive = Archive(
             self, database, clock, self.reader, self.reading, keep_s=options.archive_s
         )
@@ -135,6 +141,8 @@ class Controller:
             if store.insert(tx, newborn.row):
                 if newborn.entry is not None:
                     store.append(tx, [newborn.entry], [])
+                if newborn.rest is not None:
+                    store.rest(tx, [newborn.rest])
                 tx.on_commit(partial(self._welcome, newborn))
                 return newborn
             found = store.by_firing(tx, firing) if firing else None
@@ -183,7 +191,7 @@ class Controller:
             self._admit()
             return
         self._steps.welcome(
-            live, newborn.effects, None if newborn.row.live else _ended_row(newborn)
+            live, newborn.effects, None if newborn.row.live else _ended_row(newborn), newborn.rest
         )
 
     def _estimate(self, live: LiveRun) -> None:
@@ -196,7 +204,7 @@ class Controller:
         self._throttle.add(live.uid, live.namespace, priority=priority, created=live.created_at)
 
     def _admit(self) -> None:
-        for uid in self._throttle.admit():
+        for uid in self._throttle.admit() if self._complete else ():
             self._steps.feed(uid, dag.Begin())
 
     # --- ends ---
@@ -217,16 +225,19 @@ class Controller:
             found, spec = live_workflow(live), live.definition.spec
             self._tasks.start("discard", discard(self._executor, spec, found, AT_THE_END))
         self._sweeper.ended(live.uid, live.definition, row.phase, moment(row.finished_at))
-        for future in self._waiting.pop(live.uid, ()):
-            if not future.done():
-                future.set_result(None)
+        self._tell_waiting(live.uid)
         for call in self._on_end:
             call(live, row.phase)
+
+    def _tell_waiting(self, uid: str) -> None:
+        for future in self._waiting.pop(uid, ()):
+            if not future.done():
+                future.set_result(None)
 
     async def wait(self, namespace: str, name: str) -> Json:
         """Returns the workflow once it has ended."""
         row = await self.reading.row(namespace, name)
-        if row.uid in self._steps.live:
+        if self._steps.is_alive(row.uid):
             future = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(row.uid, []).append(future)
             await future
@@ -237,7 +248,7 @@ class Controller:
     @property
     def live_count(self) -> int:
         """How many workflows have not ended."""
-        return len(self._steps.live)
+        return len(self._steps.live) + len(self._steps.sleepers)
 
     @property
     def measures(self) -> Measures:
@@ -319,45 +330,46 @@ class Controller:
     # --- life ---
 
     async def recover(self) -> int:
-        """After a start: bring unfinished runs back from their history, adopt their tasks. How many there were.
+        """After a start: find the unfinished runs, bring back those that were at work, adopt their tasks. How many.
 
-        Runs that fail to come back end in Error; the others are not touched.
+        Those that wait sleep on until something touches them. One that fails to come back ends in Error.
         """
+        self._complete = False
         for namespace, labels, seconds in await self.reader.successes(REMEMBERED):
             self._estimates.learn(namespace, labels, seconds)
         await self.sync_limits.load()
-        history = await self.reader.history_of_live()
-        begun = []
-        for row in await self.reader.live():
-            if row.uid in self._steps.live:
-                continue
-            live = await self._revive(row, history.pop(row.uid, []))
-            if live is None:
-                continue
-            if live.n == 0:
-                self._queue(live)
-                continue
-            self._throttle.enter(live.uid, live.namespace)
-            begun.append(live)
-        await self._steps.adopt(begun)
-        self._admit()
-        return len(begun)
+        return await self._waking.start()
 
-    async def _revive(self, row: RunRow, entries: Sequence[bytes]) -> LiveRun | None:
-        try:
-            live = self._nursery.revive(store.definition_of(row), row.uid, born_at(row))
-            live.n = codec.replay(live.run, entries)
-            self._estimate(live)
-            if live.run.suspended:
-                index(live.run)  # any other run is indexed when it is looked at again
-        except Exception as error:
-            log.error("run_not_recovered", workflow=row.name, error=str(error), exc_info=error)
-            broken = codec.broken_row(
-                row.uid, row.cron, f"cannot be recovered: {error}", self._clock.now()
-            )
-            await self._database.write(lambda tx: store.set_phase(tx, broken))
-            return None
+    def revive(self, row: RunRow, entries: Sequence[bytes]) -> LiveRun:
+        """The run of these rows, as it stood when the last of them was written."""
+        live = self._nursery.revive(store.definition_of(row), row.uid, born_at(row))
+        live.n = codec.replay(live.run, entries)
+        self._estimate(live)
+        if live.run.suspended:
+            index(live.run)  # any other run is indexed when it is looked at again
         return live
+
+    def returned(self, live: LiveRun) -> bool:
+        """The run is in memory again; whether it goes on, for one that has not begun waits to be admitted."""
+        if live.n == 0:
+            self._queue(live)
+            return False
+        self._throttle.enter(live.uid, live.namespace)
+        return True
+
+    def sleeps_on(self, sleeper: Sleeper) -> None:
+        """After a start: the run is there, and counts."""
+        self._throttle.enter(sleeper.uid, sleeper.namespace)
+
+    def lost(self, uid: str) -> None:
+        """The run could not be brought back: its row says why."""
+        self._throttle.remove(uid)
+        self._tell_waiting(uid)
+
+    def all_back(self) -> None:
+        """After a start: who runs is known, so who waits may be admitted."""
+        self._complete = True
+        self._admit()
 
     async def run(self) -> None:
         """Take reports and sweep what has expired, until cancelled. `recover` comes first."""

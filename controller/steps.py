@@ -5,7 +5,7 @@ a run has one step under way at a time. Nothing but this module changes a run in
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from bireme.kit.errors import ServiceError, UserError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, StorageError, Transaction
 from controller import asked as answers
-from controller import codec, measures, store
+from controller import codec, measures, sleepers, store
 from controller.asked import Asked, Outcome
 from controller.births import LiveRun
 from controller.dag import model as dag
@@ -27,10 +27,11 @@ from controller.dag.advance import advance, replan
 from controller.dag.fold import pending_tasks
 from controller.dag.measure import Measured
 from controller.gatekeeper import Gatekeeper, memorize
+from controller.launching import Launcher
 from controller.locks import Limit
-from controller.model import HistoryRow, PhaseRow
+from controller.model import HistoryRow, PhaseRow, SleeperRow
+from controller.sleepers import Sleeper, Sleepers
 from controller.timers import Timers
-from controller.turns import Turns
 from executor.model import Report, Task
 from executor.ports import Executor
 
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 COMMITS_UNDER_WAY = 2
 """More would only split what one fsync can carry: while these run, further steps gather for the next."""
+LARGEST_ASLEEP = 1_000
+"""A run of more nodes stays in memory while it waits: to bring it back would hold up everybody."""
 PLACES = 512
 """How many steps are in the executor's hands at once; as many as its own backends run at once."""
 _GATES = (dag.Acquire, dag.Release, dag.Recall)
@@ -56,6 +59,7 @@ class Step:
     outcomes: list[Outcome] = field(default_factory=list)
     failed: bool = False
     measured: list[Measured] = field(default_factory=list)
+    rest: SleeperRow | None = None
 
 
 class Steps:
@@ -78,28 +82,40 @@ class Steps:
         self._changed = changed
         self._ended = ended
         self._tasks = TaskScope("controller.steps")
-        self._timers = Timers(clock, self.tick)
+        self.timers = Timers(clock, self.tick)
         self.gates = Gatekeeper(database, clock, self._tasks, self.feed, limit)
         self._ready: list[LiveRun] = []
         self._turn_asked = False
         self._commits = 0
-        self._turns = Turns(places)
-        self._launching = False
+        self._launcher = Launcher(executor, clock, self._tasks, self.report, places)
         self.measures = measures.Measures()
         self.live: dict[str, LiveRun] = {}
+        self.sleepers = Sleepers()
 
     # --- what comes in ---
 
-    def welcome(self, live: LiveRun, effects: list[dag.Effect], row: PhaseRow | None) -> None:
+    def welcome(
+        self,
+        live: LiveRun,
+        effects: list[dag.Effect],
+        row: PhaseRow | None,
+        rest: SleeperRow | None = None,
+    ) -> None:
         """A run whose first step is durable: do what that step asks, then take what comes."""
         self.live[live.uid] = live
         live.busy = True
-        self._tasks.start("first", self._after_commit([Step(live, None, row, effects)]))
+        self._tasks.start("first", self._after_commit([Step(live, None, row, effects, rest=rest)]))
+
+    def is_alive(self, uid: str) -> bool:
+        """Whether the run has not ended, be it in memory or asleep."""
+        return uid in self.live or uid in self.sleepers
 
     def feed(self, uid: str, input: dag.Input | Asked) -> bool:
-        """Queue what happened for its run; False when no such run is alive."""
+        """Queue what happened for its run, which wakes if it sleeps; False when no such run is alive."""
         live = self.live.get(uid)
-        if live is None or live.over:
+        if live is None:
+            return self.sleepers.feed(uid, input)
+        if live.over:
             return False
         live.inbox.append(input)
         self._ask(live)
@@ -109,8 +125,7 @@ class Steps:
         """The executor said something. About a run that is over there is nothing left to do."""
         uid = report.task.partition("/")[0]
         if report.state in _ENDED:
-            self._turns.release(uid, report.task)
-            self._ask_launch()
+            self._launcher.release(uid, report.task)
         self.feed(uid, dag.Reported(report))
 
     def tick(self, uid: str) -> None:
@@ -125,6 +140,7 @@ class Steps:
     def forget(self, uid: str) -> LiveRun | None:
         """The run is deleted: nothing more is done for it."""
         self._let_go(uid)
+        self.sleepers.forget(uid)
         live = self.live.pop(uid, None)
         if live is not None:
             live.over = True
@@ -132,7 +148,7 @@ class Steps:
 
     async def close(self) -> None:
         """Let the commits under way finish; queued inputs come again after a restart."""
-        self._timers.close()
+        self.timers.close()
         for live in self.live.values():
             live.over = True
         await self._tasks.close(drain_s=5.0)
@@ -195,7 +211,8 @@ class Steps:
             live.n += 1
         row = codec.phase_row(live) if live.run.phase != before else None
         measured = measures.of_step(live, done, now, ended=row is not None and not row.live)
-        return Step(live, entry, row, done.effects, measured=measured)
+        rest = sleepers.row_of(live, done.effects, now) if entry else None
+        return Step(live, entry, row, done.effects, measured=measured, rest=rest)
 
     def _one_by_one(
         self, live: LiveRun, inbox: list[Any], now: datetime, outcomes: list[Outcome]
@@ -259,6 +276,7 @@ class Steps:
     def _record(self, steps: list[Step], tx: Transaction) -> None:
         entries = [step.entry for step in steps if step.entry is not None]
         store.append(tx, entries, [step.row for step in steps if step.row is not None])
+        store.rest(tx, [step.rest for step in steps if step.rest is not None])
         for step in steps:
             memorize(tx, step.live, step.effects, self._clock)
 
@@ -295,7 +313,7 @@ class Steps:
             self.measures.take(live.name, step.measured)
             for effect in step.effects:
                 self._perform(live, effect)
-            await self._launch()
+            await self._launcher.launch()
             for answer, error in step.outcomes:
                 answers.answer(answer, error)
             live.busy = False
@@ -305,37 +323,20 @@ class Steps:
                 self._changed(live)
                 if live.inbox:
                     self._ask(live)
+                elif step.rest is not None and len(live.run.nodes) <= LARGEST_ASLEEP:
+                    del self.live[live.uid]
+                    self.sleepers.put(Sleeper(live.uid, live.namespace, step.rest))
 
     def _perform(self, live: LiveRun, effect: dag.Effect) -> None:
         if type(effect) is dag.StartTask:
-            self._turns.ask(live.uid, effect.task)
+            self._launcher.ask(live.uid, effect.task)
         elif type(effect) is dag.WakeAt:
-            self._timers.wake(live.uid, effect.at)
+            self.timers.wake(live.uid, effect.at)
         elif type(effect) in _GATES:
             self.gates.perform(live, effect)
-        elif type(effect) is dag.StopTask and not self._turns.withdraw(live.uid, effect.id):
+        elif type(effect) is dag.StopTask and not self._launcher.withdraw(live.uid, effect.id):
             stopping = self._executor.stop(effect.id, timedelta(seconds=effect.grace_s))
             self._tasks.start("stop", stopping)
-
-    def _ask_launch(self) -> None:
-        if self._turns.can_start and not self._launching:
-            self._launching = True
-            self._tasks.start("launch", self._launch())
-
-    async def _launch(self) -> None:
-        """Hand the executor what may start, one run after the other."""
-        self._launching = False
-        while (task := self._turns.next()) is not None:
-            await self._start(task)
-
-    async def _start(self, task: Task) -> None:
-        try:
-            await self._executor.start(task)
-        except Exception as error:  # noqa: BLE001  boundary: a backend's fault is the step's error, told in its message
-            log.warning("task_not_started", task=task.id, error=str(error))
-            self.report(
-                Report(task=task.id, state="error", at=self._clock.now(), message=str(error))
-            )
 
     def _end(self, live: LiveRun, row: PhaseRow) -> None:
         live.over = True
@@ -348,14 +349,22 @@ class Steps:
 
     def _let_go(self, uid: str) -> None:
         """The run is over or gone: it has no timers, waits for no place and holds no lock."""
-        self._timers.forget(uid)
-        self._turns.forget(uid)
+        self.timers.forget(uid)
+        self._launcher.forget(uid)
         self.gates.forget(uid)
-        self._ask_launch()
 
-    # --- after a restart ---
+    # --- after a restart, or a sleep ---
 
-    async def adopt(self, runs: Iterable[LiveRun]) -> None:
+    def pause(self) -> None:
+        """Grant no lock and start no step until `go_on`: not everyone who was at work is back yet."""
+        self.gates.pause()
+        self._launcher.pause()
+
+    def go_on(self) -> None:
+        self.gates.go_on()
+        self._launcher.go_on()
+
+    async def adopt(self, runs: Sequence[LiveRun]) -> None:
         """Runs that were alive before: ask the executor about their tasks, and go on with each."""
         now = self._clock.now()
         tasks: list[Task] = []
@@ -367,14 +376,10 @@ class Steps:
             steps.append(step)
             new = {effect.task.id for effect in step.effects if type(effect) is dag.StartTask}
             tasks.extend(task for task in _tasks_left(live) if task.id not in new)
-        for task in tasks:
-            self._turns.hold(task.run, task.id)
-        await self._executor.adopt(tasks)
+        await self._launcher.adopt(tasks)
         self._commits += 1
-        self.gates.pause()
         self.gates.restore(step.live for step in steps if not step.failed)
         await self._commit(steps)
-        self.gates.go_on()
 
     def _look_again(self, live: LiveRun, now: datetime) -> Step:
         try:

@@ -7,13 +7,30 @@ import msgspec
 from bireme.storage.ports import Database, Row, Transaction
 from controller import archive_rows
 from controller.listing import ListQuery
-from controller.model import Definition, HistoryRow, PhaseRow, RunRow, cron_key
+from controller.model import (
+    Definition,
+    HistoryRow,
+    PhaseRow,
+    RunRow,
+    SleeperRow,
+    Standing,
+    cron_key,
+)  # fmt: skip
 from controller.schedule import CronState
 
 _COLUMNS = archive_rows.COLUMNS
 _INSERT = f"INSERT INTO runs ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 _APPEND = "INSERT INTO history (run, n, at, entry) VALUES (?,?,?,?)"
 _PHASE = "UPDATE runs SET phase=?, live=?, status=?, started_at=?, finished_at=? WHERE uid=?"
+_REST = (
+    "INSERT INTO sleepers (run, n, wake_at, header) VALUES (?,?,?,?) ON CONFLICT (run) DO UPDATE"
+    " SET n=excluded.n, wake_at=excluded.wake_at, header=excluded.header"
+)
+_STANDING = (
+    "SELECT r.uid, r.namespace, s.n, s.wake_at, s.header FROM runs r LEFT JOIN sleepers s ON s.run=r.uid"
+    " AND s.n = 1 + (SELECT MAX(h.n) FROM history h WHERE h.run=r.uid)"
+    " WHERE r.live=1 ORDER BY r.created_at"
+)
 _CRON_STATE = "SELECT state FROM source_state WHERE source=?"
 _ACTIVE = "SELECT name, uid FROM runs WHERE cron=? AND live=1 ORDER BY created_at"
 _definitions = msgspec.json.Decoder(Definition)
@@ -59,6 +76,12 @@ def set_phase(tx: Transaction, row: PhaseRow) -> None:
         _count(tx, row.cron, row.phase)
 
 
+def rest(tx: Transaction, rows: Iterable[SleeperRow]) -> None:
+    """These runs may sleep, as long as no further step of theirs is written."""
+    for row in rows:
+        tx.execute(_REST, (row.run, row.n, row.wake_at, row.header))
+
+
 def _count(tx: Transaction, cron: str, phase: str) -> None:
     state = load_cron(tx, cron)
     if phase == "Succeeded":
@@ -71,6 +94,7 @@ def _count(tx: Transaction, cron: str, phase: str) -> None:
 def delete(tx: Transaction, uid: str) -> None:
     """Forget a run and all it did."""
     tx.execute("DELETE FROM history WHERE run=?", (uid,))
+    tx.execute("DELETE FROM sleepers WHERE run=?", (uid,))
     tx.execute("DELETE FROM runs WHERE uid=?", (uid,))
 
 
@@ -153,18 +177,22 @@ class RunReader:
         rows = await self._database.read(f"SELECT {_COLUMNS} FROM {table} WHERE {where}", params)
         return _run_row(rows[0]) if rows else None
 
-    async def live(self) -> list[RunRow]:
+    async def standing(self) -> list[Standing]:
         """Every unfinished run, oldest first."""
-        found = await self._database.read(
-            f"SELECT {_COLUMNS} FROM runs WHERE live=1 ORDER BY created_at"
-        )
-        return [_run_row(row) for row in found]
+        return [
+            Standing(
+                uid=uid,
+                namespace=namespace,
+                sleeper=None if n is None else SleeperRow(uid, n, wake_at, bytes(header)),
+            )
+            for uid, namespace, n, wake_at, header in await self._database.read(_STANDING)
+        ]
 
-    async def history_of_live(self) -> dict[str, list[bytes]]:
-        """The entries of every unfinished run, in order."""
+    async def histories(self, uids: Sequence[str]) -> dict[str, list[bytes]]:
+        """The entries of each of these runs, in order."""
+        marks = ",".join("?" * len(uids))
         rows = await self._database.read(
-            "SELECT h.run, h.entry FROM history h JOIN runs r ON r.uid=h.run WHERE r.live=1"
-            " ORDER BY h.run, h.n"
+            f"SELECT run, entry FROM history WHERE run IN ({marks}) ORDER BY run, n", list(uids)
         )
         found: dict[str, list[bytes]] = {}
         for run, entry in rows:
