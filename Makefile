@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PACKAGES := bireme events sensors controller executor server
+# What an engine loads is compiled once, here, even where Python is told to leave no such files behind.
+COMPILED := PYTHONDONTWRITEBYTECODE=
 
 .PHONY: setup demo up check format test soak bench lock clean help
 
@@ -18,6 +21,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
+	@$(COMPILED) $(BIN)/python -m compileall -q -j 0 $(PACKAGES)
+	@$(COMPILED) $(BIN)/python -c "import server.wiring, server.api.app" && $(COMPILED) $(BIN)/bireme lint examples >/dev/null
 	@touch $@
 
 demo: $(STAMP) ## the main job on the embedded default: events in, workflows out

@@ -15,7 +15,7 @@ def registries() -> dict[str, Registry[Any]]:
         "sources": events.registry.sources,
         "buses": events.registry.buses,
         "filters": sensors.registry.filters,
-        "manifest sources": sensors.registry.manifest_sources,
+        "manifestSources": sensors.registry.manifest_sources,
         "triggers": sensors.registry.triggers,
         "backends": executor.registry.backends,
         "artifacts": executor.registry.artifacts,

@@ -196,6 +196,6 @@ def test_kinds_name_every_family() -> None:
     done = CliRunner().invoke(bireme, ["kinds", "-o", "json"])
     found = json.loads(done.stdout)
     assert list(found) == [
-        "sources", "buses", "filters", "manifest sources", "triggers", "backends", "artifacts",
+        "sources", "buses", "filters", "manifestSources", "triggers", "backends", "artifacts",
     ]  # fmt: skip
     assert all(names == sorted(names) and names for names in found.values())
