@@ -9,6 +9,15 @@ Judge = Callable[[View], Verdict]
 PASS = Verdict(True)
 
 
+def entry(kind: str, operator: str, check: Check) -> Verdict:
+    """`entries` for the one entry that most filters have."""
+    if check.passed:
+        return Verdict(True, checks=(check,))
+    if check.error:
+        return entries(kind, operator, (check,))
+    return Verdict(False, "", reason(check), check.path, (check,))
+
+
 def entries(kind: str, operator: str, checks: Iterable[Check]) -> Verdict:
     """Combine the entries of one filter; `checks` is lazy, so that what is not reached is not evaluated.
 
@@ -49,6 +58,8 @@ def reason(check: Check) -> str:
 
 def every(judges: Sequence[Judge]) -> Judge:
     """All filters must pass. An error ends the evaluation; a plain false does not, so that later errors show."""
+    if not judges:
+        return lambda view: PASS
     if len(judges) == 1:
         return judges[0]
 

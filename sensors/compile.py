@@ -6,6 +6,7 @@ compiled is listed in `Sensor.broken`. Both become `error` decisions, so that no
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from sensors.errors import BadSensor
 from sensors.model import (
     ONCE,
     Dependency,
+    Place,
     RateLimit,
     Reset,
     Retry,
@@ -84,17 +86,27 @@ def _routes(
 
 
 def _dependency(item: Json, index: int, users: tuple[TriggerRule, ...], line: Lines) -> Dependency:
-    path = f"spec.dependencies[{index}]"
     return Dependency(
         name=item["name"],
         source=item["eventSourceName"],
         subject=item["eventName"],
         transform=transform(item),
         judge=judge(item),
-        path=path,
-        line=line(path),
+        place=_places(item["name"], f"spec.dependencies[{index}]", line),
         triggers=users,
     )
+
+
+def _places(dependency: str, root: str, line: Lines) -> Callable[[str], Place]:
+    """Where a path below a dependency is; the same few are asked for again and again."""
+    own = line(root)
+
+    @lru_cache(maxsize=64)
+    def place(path: str) -> Place:
+        whole = f"{root}.{path}"
+        return Place("", dependency, whole, line(whole) or own)
+
+    return place
 
 
 def transform(item: Json) -> transforms.Seen:
@@ -175,6 +187,7 @@ def _rule(item: Json, index: int, digests: dict[str, str], line: Lines) -> Trigg
         path=where,
         line=line(where),
         broken=broken,
+        is_plain=not (condition.is_stateful or rate or any(more.values())),
         **more,
     )
 

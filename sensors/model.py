@@ -79,6 +79,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at: float
 
 
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """The line of the manifest that a decision is about."""
+
+    trigger: str
+    dependency: str
+    path: str
+    line: int
+
+
 class StoredEvent(msgspec.Struct, frozen=True):
     """The newest event that passed for a dependency of a trigger whose condition is not met yet."""
 
@@ -221,7 +230,8 @@ class BreakerRule:
 class TriggerRule:
     """One trigger, compiled: when it fires. `definition` is the manifest's own text of it, for whoever acts.
 
-    `broken` says why the trigger can never fire. `names` are the dependencies of its condition, in order of
+    `broken` says why the trigger can never fire. `is_plain` is true if one event is enough, nothing is remembered and
+    nothing limits it. `names` are the dependencies of its condition, in order of
     definition, `definitions` the digests of their texts; `satisfied` asks the condition about the set of received ones.
     """
 
@@ -240,6 +250,7 @@ class TriggerRule:
     path: str
     line: int
     broken: str = ""
+    is_plain: bool = False
     join: JoinRule | None = None
     coalesce: CoalesceRule | None = None
     concurrency: ConcurrencyRule | None = None
@@ -255,7 +266,8 @@ class TriggerRule:
 class Dependency:
     """One dependency, compiled: which events it is about, how it sees one and how its filters judge what it sees.
 
-    `transform` raises BadSensor for an event it cannot change.
+    `transform` raises BadSensor for an event it cannot change. `place` tells where in the manifest a path below the
+    dependency is.
     """
 
     name: str
@@ -263,8 +275,7 @@ class Dependency:
     subject: str
     transform: Callable[[View], View]
     judge: Callable[[View], Verdict]
-    path: str
-    line: int
+    place: Callable[[str], Place]
     triggers: tuple[TriggerRule, ...]
 
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import orjson
@@ -20,7 +20,7 @@ _UNPARSED: Any = object()
 _GO_KINDS = {b"[": "array", b'"': "string", b"t": "bool", b"f": "bool"}
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """What a path leads to: gjson's type name, its text, and its value with every number a float."""
 
     exists: bool
@@ -35,15 +35,16 @@ class View:
     Not kept beyond the evaluation of that event.
     """
 
-    __slots__ = ("_answers", "_changed", "_found", "_parsed", "event", "scripts")
+    __slots__ = ("_answers", "_changed", "_found", "_is_json", "_value", "event", "scripts")
 
     def __init__(self, event: Event, scripts: Scripts = NO_SCRIPTS) -> None:
         self.event = event
         self.scripts = scripts
-        self._parsed: Any = None
+        self._is_json: bool | None = None
+        self._value: Any = _UNPARSED
         self._found: dict[str, Found] = {}
-        self._answers: dict[Program, bytes | ScriptError] = {}
-        self._changed: dict[Program, View] = {}
+        self._answers: dict[Program, bytes | ScriptError] | None = None
+        self._changed: dict[Program, View] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -52,16 +53,15 @@ class View:
     @property
     def is_json(self) -> bool:
         """True if the data is one JSON value."""
-        if self._parsed is None:
-            self._parsed = self._parse()
-        return self._parsed is not False
+        if self._is_json is None:
+            self._is_json = self._parse()
+        return self._is_json
 
     def find(self, path: str) -> Found:
         """What a gjson path leads to in the data; the data must be JSON."""
         found = self._found.get(path)
         if found is None:
-            found = self._quick(path) or self._thorough(path)
-            self._found[path] = found
+            found = self._found[path] = self._quick(path) or self._thorough(path)
         return found
 
     def run(self, program: Program) -> bytes:
@@ -69,6 +69,8 @@ class View:
 
         Raises BadSensor for other data, ScriptError for what the program does wrong.
         """
+        if self._answers is None:
+            self._answers = {}
         answer = self._answers.get(program)
         if answer is None:
             self._require_object()
@@ -83,6 +85,8 @@ class View:
 
     def changed(self, program: Program, finish: Callable[[bytes], bytes]) -> "View":
         """The same event with the program's answer, finished, as its data; made at most once."""
+        if self._changed is None:
+            self._changed = {}
         found = self._changed.get(program)
         if found is None:
             event = msgspec.structs.replace(self.event, data=finish(self.run(program)))
@@ -101,12 +105,16 @@ class View:
                 f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
             )
 
-    def _parse(self) -> Any:
-        """A tuple of the decoded value, or of `_UNPARSED` when only a patient parser can read it; False if none can."""
+    def _parse(self) -> bool:
+        """Decode the data. The value stays `_UNPARSED` when it is no guide to what gjson finds in the text."""
+        data = self.event.data
         try:
-            return (orjson.loads(self.event.data),)
+            value = orjson.loads(data)
         except orjson.JSONDecodeError:
-            return (_UNPARSED,) if _is_odd_json(self.event.data) else False
+            return _is_odd_json(data)
+        if data.find(b"\\u") < 0:  # an escape may hide a key
+            self._value = value
+        return True
 
     def _quick(self, path: str) -> Found | None:
         """The answer from the decoded value where it is surely gjson's own, else None.
@@ -116,14 +124,14 @@ class View:
         """
         keys = _keys(path)
         data = self.event.data
-        if keys is None or b"\\u" in data:
+        if keys is None:
             return None
-        value = self._parsed[0] if self._parsed else _UNPARSED
+        value = self._value
         for key, quoted in keys:
             if type(value) is not dict or key not in value or data.count(quoted) != 1:
                 return None
             value = value[key]
-        return _scalar(value)
+        return Found(True, "String", value, value) if type(value) is str else _scalar(value)
 
     def _thorough(self, path: str) -> Found:
         found = gjson.get(self.event.data, path)
@@ -141,9 +149,8 @@ def _keys(path: str) -> tuple[tuple[str, bytes], ...] | None:
 
 
 def _scalar(value: Any) -> Found | None:
+    """What is found when the value is no string."""
     kind = type(value)
-    if kind is str:
-        return Found(True, "String", value, value)
     if kind is bool:
         return Found(True, "True", "true", True) if value else Found(True, "False", "false", False)
     if value is None:

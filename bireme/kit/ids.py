@@ -45,8 +45,15 @@ class CountedIds:
 
 def digest(*parts: str) -> str:
     """32 hex characters that depend on every part and on where one part ends and the next begins."""
-    pieces: list[bytes] = []
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        pieces += (len(raw).to_bytes(8, "big"), raw)
-    return hashlib.blake2b(b"".join(pieces), digest_size=16).hexdigest()
+    return digest_of(b"".join(map(framed, parts)))
+
+
+def digest_of(frames: bytes) -> str:
+    """`digest` of parts framed before: what is the same each time is framed once."""
+    return hashlib.blake2b(frames, digest_size=16).hexdigest()
+
+
+def framed(part: str) -> bytes:
+    """A part of a digest: its length, and then itself."""
+    raw = part.encode("utf-8", "surrogatepass")
+    return len(raw).to_bytes(8, "big") + raw

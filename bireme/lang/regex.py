@@ -27,10 +27,12 @@ def compile(pattern: str) -> Search:
     except UnknownScript as error:
         return _by_scripts(pattern, error)
     quick = _quick(tree)
-    if quick is not None:
-        found = re.compile(quick)
-        return lambda text: found.search(text) is not None
-    return Machine(tree).search
+    if quick is None:
+        return Machine(tree).search
+    if not re.search(r"[^\w ]", quick):  # nothing but characters that stand for themselves
+        return lambda text: quick in text
+    found = re.compile(quick)
+    return lambda text: found.search(text) is not None
 
 
 def search(pattern: str, text: str) -> bool:

@@ -18,11 +18,11 @@ def refusal(work: Evaluation, rule: TriggerRule, breaker: BreakerRule) -> str:
         spent, since = cell.count, min(cell.since, work.at)
     if spent >= breaker.most:
         return f"more than {breaker.most} firings in {breaker.per_s:g} s: held for review"
-    work.cells[address] = BudgetCell(since + breaker.per_s, since, spent + 1)
+    work.kept.cells[address] = BudgetCell(since + breaker.per_s, since, spent + 1)
     return ""
 
 
 def ring(work: Evaluation, address: Address, cell: BudgetCell) -> None:
     """A span that is over is forgotten."""
     if cell.due_at <= work.at:
-        work.cells[address] = None
+        work.kept.cells[address] = None

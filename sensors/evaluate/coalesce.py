@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from events.model import Event
 from sensors.cells import Address, GatherCell, Waiting
-from sensors.evaluate.evaluation import Evaluation, Members, Offer, Place, at, encode
+from sensors.evaluate.evaluation import Evaluation, Members, Offer, at, encode
 from sensors.evaluate.gathered import gathered
-from sensors.model import CoalesceRule, TriggerRule
+from sensors.model import CoalesceRule, Place, TriggerRule
 from sensors.view import View
 
 MOST_BYTES = 1 << 20
@@ -56,9 +58,9 @@ def take(
     due = min(work.at + coalesce.quiet_s, opened_at + coalesce.longest_s)
     why = _full(coalesce, waiting, due, work.at)
     if why:
-        work.cells[address] = None
+        work.kept.cells[address] = None
         return _batch(address, waiting, coalesce, why)
-    work.cells[address] = GatherCell(due, opened_at, rule.definitions, waiting)
+    work.kept.cells[address] = GatherCell(due, opened_at, rule.definitions, waiting)
     reason = f"gathered as number {len(waiting)} of at most {coalesce.max_events}"
     reason += f"; fires in {due - work.at:g} s unless more come" if due < float("inf") else ""
     for kept in new:
@@ -74,7 +76,7 @@ def ring(
     cell = _current(work, rule, address)
     if cell is None or cell.due_at > work.at:
         return None
-    work.cells[address] = None
+    work.kept.cells[address] = None
     late = cell.opened_at + coalesce.longest_s <= work.at
     why = "the longest time of gathering is over" if late else "it has been quiet"
     return _batch(address, cell.waiting, coalesce, f"{len(cell.waiting)} gathered: {why}")
@@ -83,9 +85,9 @@ def ring(
 def drop(work: Evaluation, place: Place, address: Address, cell: GatherCell) -> None:
     """The trigger gathers no longer: what waits is expired."""
     for kept in cell.waiting:
-        here = place._replace(dependency=kept.dependency)
+        here = replace(place, dependency=kept.dependency)
         work.decide("expired", "the trigger's coalesce was taken out", here, kept.event.seq)
-    work.cells[address] = None
+    work.kept.cells[address] = None
 
 
 def delivered(batch: Batch) -> dict[str, Event]:
@@ -118,7 +120,7 @@ def _current(work: Evaluation, rule: TriggerRule, address: Address) -> GatherCel
         reason = "the dependency's definition was changed while the event waited"
         work.decide("expired", reason, at(item.dependency, rule), item.event.seq)
     after = GatherCell(cell.due_at, cell.opened_at, rule.definitions, tuple(kept)) if kept else None
-    work.cells[address] = after
+    work.kept.cells[address] = after
     return after
 
 

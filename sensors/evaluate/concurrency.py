@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from events.model import Event
 from sensors.cells import Address, SlotCell, Ticket
-from sensors.evaluate.evaluation import Evaluation, Members, Place, encode
-from sensors.model import ConcurrencyRule, FiringStatus, Replacement, TriggerRule
+from sensors.evaluate.evaluation import Evaluation, Members, encode
+from sensors.model import ConcurrencyRule, FiringStatus, Place, Replacement, TriggerRule
 from sensors.view import View
 
 LOOK_S = 5.0
@@ -60,7 +60,7 @@ def ring(work: Evaluation, rule: TriggerRule | None, address: Address) -> None:
         reason = f"a slot of key '{address.key}' is free after {waited:g} s"
         place = _place(rule, address, waiting.dependency)
         work.decide("fired", reason, place, waiting.seq, firing=waiting.firing)
-        work.starts.append(waiting.firing)
+        work.kept.starts.append(waiting.firing)
     _keep(work, address, (*cell.running, *starting), cell.queue[len(starting) :])
 
 
@@ -69,7 +69,7 @@ def _replace(work: Evaluation, rule: TriggerRule, key: str, old: Ticket, new: Ti
     detail = encode({"key": key, "by": new.firing, "byEvent": new.seq})
     place = _place(rule, Address(rule.name, "slots", key), old.dependency)
     work.decide("superseded", reason, place, old.seq, detail=detail, firing=old.firing)
-    work.ends.append(Replacement(old.firing, new.firing))
+    work.kept.ends.append(Replacement(old.firing, new.firing))
 
 
 def _current(work: Evaluation, address: Address) -> SlotCell:
@@ -77,7 +77,7 @@ def _current(work: Evaluation, address: Address) -> SlotCell:
     cell = work.cell(address)
     if not isinstance(cell, SlotCell):
         return SlotCell(0.0)
-    if address in work.cells:
+    if address in work.kept.cells:
         return cell  # looked at before; its newest holders have no rows yet
     over = work.state.cells.ended([held.firing for held in (*cell.running, *cell.queue)])
     return SlotCell(
@@ -91,7 +91,7 @@ def _keep(
     work: Evaluation, address: Address, running: tuple[Ticket, ...], queue: tuple[Ticket, ...]
 ) -> None:
     due = work.at + (LOOK_S if queue else _TIDY_S)
-    work.cells[address] = SlotCell(due, running, queue) if running or queue else None
+    work.kept.cells[address] = SlotCell(due, running, queue) if running or queue else None
 
 
 def _place(rule: TriggerRule | None, address: Address, dependency: str) -> Place:

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
+
+import msgspec
 
 from bireme.kit import ids
 from events.model import Event
@@ -10,9 +13,9 @@ from sensors.cells import Address, Cell
 from sensors.model import (
     JSON,
     Decision,
-    Dependency,
     Fire,
     Outcome,
+    Place,
     Replacement,
     Sensor,
     SensorState,
@@ -27,78 +30,85 @@ Members = Mapping[str, Sequence[Event]]
 """The events of one firing by dependency, oldest first."""
 
 
-class Place(NamedTuple):
-    """The line of the manifest that a decision is about."""
+@lru_cache(maxsize=1)
+def _seconds(now: datetime) -> float:
+    """Seconds since the epoch; a batch of events is evaluated at one moment."""
+    return now.timestamp()
 
-    trigger: str
-    dependency: str
-    path: str
-    line: int
+
+class Kept:
+    """What an evaluation changes of what a sensor remembers; most events change nothing."""
+
+    __slots__ = ("cells", "changed", "ends", "starts", "triggers")
+
+    def __init__(self) -> None:
+        self.triggers: dict[str, TriggerState] = {}
+        self.changed: set[str] = set()
+        self.cells: dict[Address, Cell | None] = {}
+        self.starts: list[str] = []
+        self.ends: list[Replacement] = []
 
 
 class Evaluation:
     """What one step has found out so far; gone when the step is done."""
 
-    __slots__ = (
-        "at", "cells", "changed", "decisions", "ends", "fires", "now", "sensor", "starts", "state", "triggers",
-    )  # fmt: skip
+    __slots__ = ("_kept", "at", "decisions", "fires", "now", "sensor", "state")
 
     def __init__(self, sensor: Sensor, state: SensorState, now: datetime) -> None:
         self.sensor = sensor
         self.state = state
         self.now = now
-        self.at = now.timestamp()
-        self.triggers: dict[str, TriggerState] = {}
-        self.changed: set[str] = set()
-        self.cells: dict[Address, Cell | None] = {}
+        self.at = _seconds(now)
         self.decisions: list[Decision] = []
         self.fires: list[Fire] = []
-        self.starts: list[str] = []
-        self.ends: list[Replacement] = []
+        self._kept: Kept | None = None
+
+    @property
+    def kept(self) -> Kept:
+        """Made when first asked for."""
+        if self._kept is None:
+            self._kept = Kept()
+        return self._kept
 
     def result(self, position: int) -> Step:
         """Everything found out, and the state after it."""
-        state, decisions, fires = self.state, tuple(self.decisions), tuple(self.fires)
-        if not (self.triggers or self.cells):  # most events: nothing is remembered
+        state, kept = self.state, self._kept
+        decisions, fires = tuple(self.decisions), tuple(self.fires)
+        if kept is None:
             return Step(SensorState(position, state.triggers, state.cells), decisions, fires)
         after = SensorState(
             position,
-            {**state.triggers, **self.triggers} if self.triggers else state.triggers,
-            state.cells.replaced(self.cells) if self.cells else state.cells,
+            {**state.triggers, **kept.triggers} if kept.triggers else state.triggers,
+            state.cells.replaced(kept.cells) if kept.cells else state.cells,
         )
-        return Step(
-            after,
-            decisions,
-            fires,
-            frozenset(self.changed),
-            self.cells,
-            tuple(self.starts),
-            tuple(self.ends),
-        )
+        changed, starts, ends = frozenset(kept.changed), tuple(kept.starts), tuple(kept.ends)
+        return Step(after, decisions, fires, changed, kept.cells, starts, ends)
 
     def mark(self) -> tuple[Any, ...]:
         """Where the evaluation stands; for `back_to`."""
+        kept = self.kept
         return (
-            dict(self.triggers), set(self.changed), dict(self.cells), len(self.decisions),
-            len(self.fires), len(self.starts), len(self.ends),
+            dict(kept.triggers), set(kept.changed), dict(kept.cells), len(self.decisions),
+            len(self.fires), len(kept.starts), len(kept.ends),
         )  # fmt: skip
 
     def back_to(self, mark: tuple[Any, ...]) -> None:
         """Undo everything found out since: what could not be finished must not have begun."""
-        self.triggers, self.changed, self.cells, *lengths = mark
+        kept = self.kept
+        kept.triggers, kept.changed, kept.cells, *lengths = mark
         for notes, length in zip(
-            (self.decisions, self.fires, self.starts, self.ends), lengths, strict=True
+            (self.decisions, self.fires, kept.starts, kept.ends), lengths, strict=True
         ):
             del notes[length:]  # type: ignore[attr-defined]
 
     def remember(self, rule: TriggerRule, state: TriggerState) -> None:
-        self.triggers[rule.name] = state
-        self.changed.add(rule.name)
+        self.kept.triggers[rule.name] = state
+        self.kept.changed.add(rule.name)
 
     def cell(self, address: Address) -> Cell | None:
         """What is kept there, as this evaluation has left it."""
-        if address in self.cells:
-            return self.cells[address]
+        if self._kept is not None and address in self._kept.cells:
+            return self._kept.cells[address]
         return self.state.cells.get(address)
 
     def decide(
@@ -129,33 +139,32 @@ class Evaluation:
         self.decisions.append(decision)
 
 
-class Offer(NamedTuple):
+class Offer(msgspec.Struct, frozen=True, gc=False):
     """An event that passed the filters of a dependency, as this dependency sees it."""
 
-    dependency: Dependency
+    name: str
+    event: Event
     view: View
     verdict: Verdict
-
-    @property
-    def event(self) -> Event:
-        return self.view.event
-
-    @property
-    def name(self) -> str:
-        return self.dependency.name
 
 
 def firing_id(sensor_uid: str, trigger: str, members: Members, correlation: str = "") -> str:
     """The same events at the same trigger give the same id, in whatever order they came."""
-    if len(members) == 1:
-        [(name, events)] = members.items()
-        if len(events) == 1:  # most firings: nothing to sort
-            return ids.digest(
-                sensor_uid, trigger, correlation, name, events[0].source, events[0].id
-            )
     every = sorted((name, e.source, e.id) for name, events in members.items() for e in events)
     parts = [text for item in every for text in item]
     return ids.digest(sensor_uid, trigger, correlation, *parts)
+
+
+def id_of_one(sensor_uid: str, trigger: str, dependency: str, event: Event) -> str:
+    """`firing_id` of a single event without correlation, as most firings are."""
+    known = _known(sensor_uid, trigger, dependency, event.source)
+    return ids.digest_of(known + ids.framed(event.id))
+
+
+@lru_cache(maxsize=4096)
+def _known(sensor_uid: str, trigger: str, dependency: str, source: str) -> bytes:
+    """What every firing of one dependency has in common."""
+    return b"".join(map(ids.framed, (sensor_uid, trigger, "", dependency, source)))
 
 
 def at(dependency: str, rule: TriggerRule) -> Place:

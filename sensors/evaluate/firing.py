@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from events.model import Event
 from sensors import throttle
 from sensors.evaluate import breaker, coalesce, concurrency, memory
-from sensors.evaluate.evaluation import Evaluation, Members, Offer, at, encode, firing_id
+from sensors.evaluate.evaluation import Evaluation, Members, Offer, at, encode, firing_id, id_of_one
 from sensors.evaluate.gathered import gathered
 from sensors.model import Fire, FiringStatus, Outcome, TriggerRule
 
@@ -32,6 +32,15 @@ def pursue(
         release(work, rule, overdue, overdue.why)
     full = coalesce.take(work, rule, rule.coalesce, address, members)
     return release(work, rule, full, f"{why}; {full.why}", offer) if full else ""
+
+
+def at_once(work: Evaluation, rule: TriggerRule, offer: Offer) -> None:
+    """`pursue` for a plain trigger, which most are: nothing stands between this one event and the firing."""
+    event, name = offer.event, offer.name
+    id = id_of_one(work.sensor.uid, rule.name, name, event)
+    detail = encode({"checks": offer.verdict.checks, "events": {name: event.id}})
+    work.decide("fired", PASSED, at(name, rule), event.seq, detail=detail, firing=id)
+    work.fires.append(Fire(id, rule, {name: event}))
 
 
 def release(

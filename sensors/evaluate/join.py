@@ -9,12 +9,14 @@ closes.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from events.model import Event
 from sensors.cells import Address, JoinCell, Waiting
 from sensors.evaluate import firing
-from sensors.evaluate.evaluation import Evaluation, Members, Offer, Place, at, encode, firing_id
+from sensors.evaluate.evaluation import Evaluation, Members, Offer, at, encode, firing_id
 from sensors.evaluate.gathered import gathered
-from sensors.model import Fire, JoinRule, TriggerRule
+from sensors.model import Fire, JoinRule, Place, TriggerRule
 
 MOST = 1000
 """As many events wait under one key; an older one makes room, in the open."""
@@ -31,12 +33,12 @@ class _Key:
 
     def keep(self, waiting: tuple[Waiting, ...], opened_at: float, fired: str = "") -> None:
         due = opened_at + self.join.within_s
-        self.work.cells[self.address] = JoinCell(
+        self.work.kept.cells[self.address] = JoinCell(
             due, opened_at, self.join.digest, self.rule.definitions, waiting, fired
         )
 
     def forget(self) -> None:
-        self.work.cells[self.address] = None
+        self.work.kept.cells[self.address] = None
 
     def detail(self, **more: object) -> str:
         return encode({"key": self.address.key, **more})
@@ -70,12 +72,12 @@ def ring(work: Evaluation, rule: TriggerRule, join: JoinRule, address: Address) 
 def drop(work: Evaluation, place: Place, address: Address, cell: JoinCell) -> None:
     """The trigger joins no longer: what waits is expired."""
     for kept in cell.waiting:
-        here = place._replace(dependency=kept.dependency)
+        here = replace(place, dependency=kept.dependency)
         detail = encode({"key": address.key})
         work.decide(
             "expired", "the trigger's join was taken out", here, kept.event.seq, detail=detail
         )
-    work.cells[address] = None
+    work.kept.cells[address] = None
 
 
 def _current(key: _Key) -> JoinCell | None:

@@ -9,14 +9,14 @@ NEW = TriggerState()
 
 def remembered(work: Evaluation, rule: TriggerRule) -> TriggerState:
     """The trigger's state with everything dropped, in the open, that no longer counts."""
-    if rule.name in work.triggers:
-        return work.triggers[rule.name]
+    if rule.name in work.kept.triggers:
+        return work.kept.triggers[rule.name]
     state = work.state.triggers.get(rule.name, NEW)
     if state.stored:
         state = _without_outdated(work, rule, state)
     if state.stored and rule.resets:
         state = _without_expired(work, rule, state)
-    work.triggers[rule.name] = state
+    work.kept.triggers[rule.name] = state
     return state
 
 
@@ -55,6 +55,6 @@ def _drop(
         work.decide(outcome, why, at(name, rule), state.stored[name].event.seq)
     if not gone:
         return state
-    work.changed.add(rule.name)
+    work.kept.changed.add(rule.name)
     kept = {name: stored for name, stored in state.stored.items() if name not in gone}
     return with_stored(rule, kept, state.next_slot)

@@ -5,8 +5,9 @@ from datetime import datetime
 from events.model import Event
 from sensors.errors import BadSensor
 from sensors.evaluate import conditions, firing, join
-from sensors.evaluate.evaluation import Evaluation, Offer, Place, at, encode
-from sensors.model import Dependency, Sensor, SensorState, Step, TriggerRule
+from sensors.evaluate.evaluation import Evaluation, Offer, at, encode
+from sensors.model import Dependency, Place, Sensor, SensorState, Step, TriggerRule
+from sensors.transform import unchanged
 from sensors.view import View
 
 ANY = ("", "")
@@ -43,24 +44,27 @@ def step(
 
 def _judge(work: Evaluation, dependency: Dependency, given: View, trigger: str) -> None:
     try:
-        view = dependency.transform(given)
+        changes = dependency.transform
+        view = given if changes is unchanged else changes(given)
     except BadSensor as error:
-        place = _place(work, dependency, f"{dependency.path}.{error.path}")
-        work.decide("error", str(error), place, given.event.seq)
+        work.decide("error", str(error), dependency.place(error.path), given.event.seq)
         return
     verdict = dependency.judge(view)
-    if verdict.lets_pass:
-        offer = Offer(dependency, view, verdict)
+    if verdict.passed and not verdict.error:
+        offer = Offer(dependency.name, view.event, view, verdict)
         for rule in dependency.triggers:
-            if trigger in ("", rule.name):
+            if trigger and trigger != rule.name:
+                continue
+            if rule.is_plain:
+                firing.at_once(work, rule, offer)
+            else:
                 _offer(work, rule, offer)
         return
-    path = f"{dependency.path}.filters"
-    path = f"{path}.{verdict.path}" if verdict.path else path
+    path = verdict.path
     work.decide(
         "error" if verdict.error else "filtered",
         verdict.reason,
-        _place(work, dependency, path),
+        dependency.place(f"filters.{path}" if path else "filters"),
         view.event.seq,
         detail=encode({"checks": verdict.checks}),
     )
@@ -81,7 +85,3 @@ def _offer(work: Evaluation, rule: TriggerRule, offer: Offer) -> None:
         path = f"spec.triggers[{rule.index}].template.{error.path}"
         place = Place(rule.name, offer.name, path, work.sensor.line(path) or rule.line)
         work.decide("error", str(error), place, offer.event.seq)
-
-
-def _place(work: Evaluation, dependency: Dependency, path: str) -> Place:
-    return Place("", dependency.name, path, work.sensor.line(path) or dependency.line)

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from sensors.cells import Address, BudgetCell, GatherCell, JoinCell, Ticket
 from sensors.evaluate import breaker, coalesce, concurrency, firing, join
-from sensors.evaluate.evaluation import Evaluation, Place
-from sensors.model import FiringStatus, Sensor, SensorState, Step, TriggerRule
+from sensors.evaluate.evaluation import Evaluation
+from sensors.model import FiringStatus, Place, Sensor, SensorState, Step, TriggerRule
 
 
 def tick(sensor: Sensor, state: SensorState, address: Address, now: datetime) -> Step:

@@ -10,15 +10,14 @@ error, whatever the comparator.
 """
 
 import operator as compare
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from bireme.lang import gotemplate, regex
 from bireme.lang.errors import LangError
-from sensors import scalars
-from sensors.combine import entries
+from sensors import combine, scalars
 from sensors.errors import BadSensor
 from sensors.model import Check, Verdict
 from sensors.registry import filters
@@ -49,18 +48,14 @@ class DataFilter:
         self.operator = operator
 
     def verdict(self, view: View) -> Verdict:
-        if not self.entries or view.is_empty:
-            return Verdict(True)
+        if not self.entries or not view.event.data:
+            return combine.PASS
         if not view.is_json:
             text = "data filter error (event data not valid JSON)"
             return Verdict(False, text, text, "data")
         if len(self.entries) == 1:
-            check = self.entries[0].check(view)
-            return Verdict(True, checks=(check,)) if check.passed else self._combined((check,))
-        return self._combined(self._checks(view))
-
-    def _combined(self, checks: Iterable[Check]) -> Verdict:
-        return entries("data", self.operator, checks)
+            return combine.entry("data", self.operator, self.entries[0].check(view))
+        return combine.entries("data", self.operator, self._checks(view))
 
     def _checks(self, view: View) -> Iterator[Check]:
         for entry in self.entries:
@@ -73,41 +68,39 @@ class _Entry:
     def __init__(self, place: str, config: Config) -> None:
         self.place = place
         self.config = config
+        self.path = config.path
         self.values = config.value or []
         self.wanted = f"{config.type} {config.comparator or '='} {' or '.join(self.values)}"
         self.tests: list[Test] = []
 
     def check(self, view: View) -> Check:
-        field, saw = self.config.path, ""
+        saw = ""
         try:
             found = self._found(view)
             saw = found.text[:_SHOWN]
             passed = self._any(found)
         except (BadSensor, LangError) as error:
-            return Check(self.place, False, field, saw, self.wanted, str(error))
-        return Check(self.place, passed, field, saw, self.wanted)
+            return Check(self.place, False, self.path, saw, self.wanted, str(error))
+        return Check(self.place, passed, self.path, saw, self.wanted)
 
     def _found(self, view: View) -> scalars.Datum:
-        config = self.config
-        found = view.find(config.path) if config.path else None
+        found = view.find(self.path) if self.path else None
         if found is None or not found.exists:
-            raise BadSensor(f"path '{config.path}' does not exist")
+            raise BadSensor(f"path '{self.path}' does not exist")
         if not self.values:
             raise BadSensor("no values specified")
-        if not config.template:
-            return found
-        return scalars.Text(_render(config.template, found.text))
+        template = self.config.template
+        return scalars.Text(_render(template, found.text)) if template else found
 
     def _any(self, found: scalars.Datum) -> bool:
-        for index in range(len(self.values)):  # noqa: SIM110 - a generator costs more than the test
-            if self._test(index)(found):
+        for test in self.tests:
+            if test(found):
+                return True
+        for value in self.values[len(self.tests) :]:
+            self.tests.append(test := _test(self.config, value))
+            if test(found):
                 return True
         return False
-
-    def _test(self, index: int) -> Test:
-        if index == len(self.tests):
-            self.tests.append(_test(self.config, self.values[index]))
-        return self.tests[index]
 
 
 def _render(template: str, text: str) -> str:
