@@ -1,7 +1,7 @@
 """Webhook sent → first step's process running, on an idle engine: the step's program prints the time it runs at.
 
-The sender keeps its connection, as GitHub's and every gateway's does. The limit is a bare handler that starts the same
-program without looking at the request.
+The sender keeps its connection, as GitHub's and every gateway's does. The limit is a bare handler that writes the
+request down, syncs that and starts the same program, whatever the request says.
 """
 
 import http.client
@@ -79,7 +79,7 @@ def _figure(name: str, value: float, limit: float, target: float) -> Figure:
         value=value,
         unit="ms",
         limit=limit,
-        limit_name="bare handler that spawns",
+        limit_name="bare handler that syncs and spawns",
         ratio=value / limit,
         target=f"≤ {target:.0f} ms",
         met=value <= target,
@@ -87,7 +87,7 @@ def _figure(name: str, value: float, limit: float, target: float) -> Figure:
 
 
 def _floor() -> list[float]:
-    """The same for `benchmarks.bare`, which answers and spawns, and keeps nothing."""
+    """The same for `benchmarks.bare`, which syncs, spawns and answers."""
     with tempfile.TemporaryDirectory() as folder:
         port, log = free_port(), Path(folder, "bare.log")
         command = [sys.executable, "-m", "benchmarks.bare", str(port), str(log)]
