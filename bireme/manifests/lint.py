@@ -16,6 +16,7 @@ from bireme.manifests.events import OWN_TRIGGER_KINDS, EventSource, Sensor, Trig
 from bireme.manifests.lint_crd import size_doubts
 from bireme.manifests.lint_events import event_doubts
 from bireme.manifests.lint_sources import source_doubts
+from bireme.manifests.lint_twice import defined_twice
 from bireme.manifests.lint_workflow import workflow_doubts
 from bireme.manifests.manifest import Manifest
 from bireme.manifests.validate import problem, validate
@@ -52,6 +53,7 @@ def lint(
     known = {(m.kind, m.metadata.namespace, m.metadata.name): m for m in manifests}
     sources = [m for m in manifests if isinstance(m, EventSource)]
     problems += source_doubts(sources)
+    problems += defined_twice(manifests)
     for manifest in manifests:
         problems += _of_one(manifest, _Shelf(known), sources, scripts)
         problems += [problem for ask in more for problem in ask(manifest)]

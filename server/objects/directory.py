@@ -10,6 +10,7 @@ from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError, InvalidManifest, Problem
 from server.objects import check
 from server.objects.check import Checked
+from server.objects.holders import Holders
 from server.objects.model import Applied, rank
 from server.objects.run import Objects
 
@@ -34,7 +35,8 @@ class Directory:
     """Applies the manifests under `root` as they change and removes objects whose file, or place in it, is gone.
 
     A file that cannot be used changes nothing: its complaints are reported once per change of the file, the objects
-    it held before stay. Hidden files and directories are not looked at. Looking costs one `stat` per file.
+    it held before stay. Of two files that define the same object the first keeps it (`Holders`).
+    Hidden files and directories are not looked at. Looking costs one `stat` per file.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Directory:
         self._namespace = namespace
         self._seen: dict[Path, Signature] = {}
         self._broken: set[Path] = set()
+        self._holders = Holders()
         self._is_first = True
 
     async def run(self) -> None:
@@ -58,8 +61,12 @@ class Directory:
         look = Look()
         found = dict(self._files())
         changed = [path for path, signature in found.items() if self._seen.get(path) != signature]
-        must_tidy = self._is_first or self._seen.keys() - found.keys()
+        gone = self._seen.keys() - found.keys()
+        must_tidy = self._is_first or gone
         self._seen, self._is_first = found, False
+        self._holders.leave(gone)
+        if changed or gone:
+            changed += sorted(self._holders.refused.difference(changed))
         parsed = {path: self._parse(path, look) for path in changed}
         ordered = [(path, one) for path, checked in parsed.items() for one in checked or ()]
         for path, one in sorted(ordered, key=lambda entry: rank(entry[1].kind)):
@@ -80,12 +87,17 @@ class Directory:
 
     def _parse(self, path: Path, look: Look) -> list[Checked] | None:
         try:
-            return check.file(path, _LARGEST_BYTES, self._namespace)
+            checked = check.file(path, _LARGEST_BYTES, self._namespace)
         except InvalidManifest as error:
             look.problems[path] = error.problems
             return None
+        self._holders.hold(path, checked)
+        return checked
 
     async def _apply(self, path: Path, one: Checked, look: Look) -> None:
+        if refusal := self._holders.refusal(path, one):
+            look.problems.setdefault(path, []).append(refusal)
+            return
         try:
             look.applied.append(await self._objects.apply(one, origin=str(path)))
         except BiremeError as error:

@@ -50,6 +50,15 @@ def test_faults_of_several_templates_are_all_reported() -> None:
     ]
 
 
+def test_an_object_that_two_files_define_is_named_with_both_places() -> None:
+    text = HEAD.format("WorkflowTemplate") + "  templates: [{name: a, container: {image: i}}]\n"
+    [problem] = lint([(text, "a.yaml"), (text, "b.yaml")])[0]
+    assert (problem.severity, problem.file, problem.line) == ("warning", "b.yaml", 3)
+    assert "a.yaml:3" in problem.message
+    other = text.replace("name: x", "name: x, namespace: elsewhere")
+    assert lint([(text, "a.yaml"), (other, "b.yaml")])[0] == []
+
+
 def test_problems_come_with_advice() -> None:
     text = HEAD.format("Workflow") + "  templates: []\n"
     (manifest,), _ = decode_all(text)

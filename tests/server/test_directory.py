@@ -116,6 +116,35 @@ async def test_an_object_that_left_its_file_is_removed(directory: Directory, she
     assert set(shelf.here) == {"b"}
 
 
+async def test_two_files_do_not_take_turns_at_one_object(
+    directory: Directory, shelf: Shelf
+) -> None:
+    first, second = directory.root / "a.yaml", directory.root / "b.yaml"
+    first.write_text(TEMPLATE % ("same", "one"))
+    second.write_text(TEMPLATE % ("same", "two") + "---\n" + TEMPLATE % ("other", "x"))
+    look = await directory.look()
+    assert actions(look) == [("same", "created"), ("other", "created")]
+    [problem] = look.problems[second]
+    assert str(first) in problem.message
+    assert (problem.path, problem.line) == ("metadata.name", 3)
+    assert (await directory.look()).problems == {}
+    first.unlink()
+    assert actions(await directory.look()) == [("same", "configured"), ("other", "unchanged")]
+    assert shelf.here["same"].origin == str(second)
+
+
+async def test_an_object_may_move_from_one_file_to_another(
+    directory: Directory, shelf: Shelf
+) -> None:
+    first, second = directory.root / "a.yaml", directory.root / "b.yaml"
+    second.write_text(TEMPLATE % ("moving", "x"))
+    await directory.look()
+    first.write_text(TEMPLATE % ("moving", "x"))
+    second.write_text(TEMPLATE % ("staying", "x"))
+    assert (await directory.look()).problems == {}
+    assert shelf.here["moving"].origin == str(first)
+
+
 async def test_a_broken_file_stops_no_other_and_changes_nothing(
     directory: Directory, shelf: Shelf
 ) -> None:
