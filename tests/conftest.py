@@ -1,5 +1,6 @@
 """Every test begins with the logs as they are at import: none depends on who configured them before."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,5 +21,7 @@ structlog.configure = _uncached
 @pytest.fixture(autouse=True)
 def fresh_logs() -> Iterator[None]:
     structlog.reset_defaults()
+    handlers = list(logging.root.handlers)
     yield
     structlog.reset_defaults()
+    logging.root.handlers[:] = handlers

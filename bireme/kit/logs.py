@@ -30,3 +30,25 @@ def configure(*, level: str = "info", format: Format = "console") -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    _hear_libraries()
+
+
+class _Forward(logging.Handler):
+    """What a library says goes the way of our own lines: one format, and secrets masked in it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        entry = structlog.get_logger(record.name)
+        entry.log(
+            record.levelno,
+            "library_said",
+            library=record.name,
+            text=record.getMessage(),
+            exc_info=record.exc_info or None,
+        )
+
+
+def _hear_libraries() -> None:
+    """Warnings and worse of everything that uses the standard library's logging."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Forward) for handler in root.handlers):
+        root.addHandler(_Forward(logging.WARNING))
