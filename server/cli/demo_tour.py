@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from server import payloads
-from server.cli import explain, listing, output, send, watch
+from server.cli import explain, listing, output, send, upload, watch
 from server.cli.client import Client
+from server.cli.demo_servers import EXTRA, Servers
 from server.payloads import Delivery
 
 SECRET = "demo-secret-change-me"  # the one in examples/github-ci
@@ -21,8 +22,8 @@ Json = dict[str, Any]
 class Tour:
     """Sends events to a running engine and shows what comes of them."""
 
-    def __init__(self, client: Client, hooks: str, landing: Path) -> None:
-        self.client, self.hooks, self.landing = client, hooks, landing
+    def __init__(self, client: Client, hooks: str, landing: Path, servers: Servers) -> None:
+        self.client, self.hooks, self.landing, self.servers = client, hooks, landing, servers
         self.expected = 0
 
     def run(self) -> bool:
@@ -51,9 +52,14 @@ class Tour:
     def _upload(self) -> None:
         _heading(
             "2. An upload kicks off ETL",
-            "A directory stands for the S3 bucket here; examples/s3-etl is the same with a real one.",
+            "The bucket tells a queue, and a message leaves the queue when its event is on disk."
+            if self.servers.s3
+            else f"A directory stands for the S3 bucket here: {EXTRA}.",
         )
-        self._grows("etl-", self._drop)
+        self._grows("etl-", self._put if self.servers.s3 else self._drop)
+
+    def _put(self) -> None:
+        _say(f"an object is put: {upload.put('s3://landing/sales/sales.csv', payloads.rows())}")
 
     def _drop(self) -> None:
         _say(f"sales.csv lands in {self.landing}")
@@ -74,13 +80,23 @@ class Tour:
     def _stream(self) -> None:
         _heading(
             "4. Messages fire pipelines",
-            "A webhook stands for the Kafka topic here; the Kafka source comes with a later release.",
+            "How far the topic has been read is kept in the same commit as the events."
+            if self.servers.kafka
+            else f"A webhook stands for the Kafka topic here: {EXTRA}.",
         )
+        prefix = "kafka-order-" if self.servers.kafka else "order-"
         paid = payloads.deliver(payloads.message(number=7, total=120))
-        self._grows("order-", lambda: self._post("/orders", paid, "order 7: paid, 120"))
+        self._grows(prefix, lambda: self._order(paid, "order 7: paid, 120"))
         unpaid = payloads.deliver(payloads.message(number=8, state="open", total=500))
-        self._post("/orders", unpaid, "order 8: open, 500")
+        self._arrives(lambda: self._order(unpaid, "order 8: open, 500"))
         self._why()
+
+    def _order(self, order: Delivery, what: str) -> None:
+        if self.servers.kafka:
+            place = send.to_kafka(f"127.0.0.1:{self.servers.kafka}/orders", order.body)
+            _say(f"{what} → {place}")
+        else:
+            self._post("/orders", order, what)
 
     def _post(self, path: str, delivery: Delivery, what: str) -> None:
         status, answer = send.post(self.hooks + path, delivery)
@@ -103,6 +119,21 @@ class Tour:
                 raise TimeoutError(f"no workflow {prefix}… within {PATIENCE_S:.0f} s")
             time.sleep(0.05)
         watch.follow(self.client, new.pop(), draw=watch.whole())
+
+    def _arrives(self, cause: Callable[[], object]) -> None:
+        """Do what should become an event, and wait for it."""
+        before = self._newest()
+        cause()
+        deadline = time.monotonic() + PATIENCE_S
+        while self._newest() == before:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no event within {PATIENCE_S:.0f} s")
+            time.sleep(0.05)
+
+    def _newest(self) -> int:
+        """The number of the last event."""
+        found = self.client.get("/api/v1/bireme/events", limit=1)["items"]
+        return int(found[-1]["seq"]) if found else 0
 
     def _names(self, prefix: str) -> set[str]:
         return {item["metadata"]["name"] for item in listing.find(self.client, prefix=prefix)}

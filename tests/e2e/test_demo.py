@@ -1,0 +1,33 @@
+"""`bireme demo`, as a newcomer runs it: with real servers, and with what stands in for them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+SUMMARY = "5 events accepted, 5 decisions (3 fired), 4 workflows, 4 succeeded"
+
+
+def demo(folder: Path, *options: str) -> str:
+    """What the tour says; it must end well."""
+    command = [sys.executable, "-m", "server", "demo", "--once", "--keep", str(folder), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_demo_speaks_to_a_kafka_broker_and_an_s3_store(tmp_path: Path) -> None:
+    said = demo(tmp_path)
+    assert SUMMARY in said
+    assert "an object is put: s3://landing/sales/sales.csv" in said
+    assert "order 7: paid, 120 → orders, partition" in said
+
+
+def test_a_webhook_and_a_directory_stand_in_where_there_are_no_servers(tmp_path: Path) -> None:
+    said = demo(tmp_path, "--stand-ins")
+    assert SUMMARY in said
+    assert "A directory stands for the S3 bucket here" in said
+    assert "A webhook stands for the Kafka topic here" in said
