@@ -32,9 +32,9 @@ def open_tasks(turn: Turn, node: Node) -> None:
     turn.run.index.tasks[node.id] = Tasks(
         unmet=[len(needed) for needed in graph.needs], wanted=wanted, open=len(wanted)
     )
-    for slot, needed in enumerate(graph.needs):
-        if not needed and slot in wanted:
-            offer(turn, node, slot)
+    live = turn.run.index.tasks[node.id]
+    live.fresh.extend(i for i, needed in enumerate(graph.needs) if not needed and i in wanted)
+    _offer_all(turn, node)
     _maybe_end(turn, node)
 
 
@@ -43,6 +43,7 @@ def resume(turn: Turn, node: Node) -> None:
     if node.id not in turn.run.index.tasks:
         open_tasks(turn, node)
         return
+    _offer_all(turn, node)
     start_ready(turn, node)
     _maybe_end(turn, node)
 
@@ -61,22 +62,37 @@ def targets(around: scope.Frame) -> tuple[int, ...]:
 
 
 def offer(turn: Turn, node: Node, slot: int) -> None:
-    """A task whose needs are all done: start it, or queue it behind those that wait for a place.
+    """A task whose needs are all done: start it, or queue it."""
+    turn.run.index.tasks[node.id].fresh.append(slot)
+    _offer_all(turn, node)
 
-    A task that will not run needs no place, so it does not queue.
-    """
-    live = turn.run.index.tasks[node.id]
-    if live.ready and _start_task(turn, node, slot, run=False):
-        live.ready.append(slot)
-    elif not live.ready:
+
+def _offer_all(turn: Turn, node: Node) -> None:
+    """Look at the tasks whose needs are all done, as many as one advance may."""
+    live = turn.run.index.tasks.get(node.id)
+    while live and live.fresh and not turn.postpone(node):
+        _offer(turn, node, live, live.fresh.popleft())
+
+
+def _offer(turn: Turn, node: Node, live: Tasks, slot: int) -> None:
+    """Start the task, or queue it behind those that wait for a place. One that will not run needs no place."""
+    if not live.ready:
         live.ready.append(slot)
         start_ready(turn, node)
+        return
+    if not live.ready:
+        live.ready.append(slot)
+        start_ready(turn, node)
+        return
+    turn.looked()
+    if _start_task(turn, node, slot, run=False):
+        live.ready.append(slot)
 
 
 def start_ready(turn: Turn, node: Node) -> None:
     """Start the tasks whose needs are all done, as far as limits allow."""
     live = turn.run.index.tasks.get(node.id)
-    while live and live.ready:
+    while live and live.ready and not turn.postpone(node):
         try:
             _start_task(turn, node, live.ready[0], run=True)
         except Blocked as limit:

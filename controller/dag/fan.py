@@ -17,6 +17,8 @@ def launch(turn: Turn, node: Node) -> None:
     if fan is None:
         return
     while (member := first(fan)) is not None:
+        if turn.postpone(node):
+            return
         try:
             start_member(turn, node, member)
         except Blocked as limit:

@@ -43,12 +43,13 @@ class Fan:
 
 @dataclass(slots=True)
 class Tasks:
-    """A DAG under way: per task how many of its needs are unmet, and the tasks ready to start."""
+    """A DAG under way: per task how many of its needs are unmet, those ready to start, those still to be looked at."""
 
     unmet: list[int]
     wanted: Collection[int]
     open: int
     ready: deque[int] = field(default_factory=deque)
+    fresh: deque[int] = field(default_factory=deque)
 
 
 @dataclass(slots=True)

@@ -26,6 +26,11 @@ from controller.dag.state import Run
 from controller.dag.tracking import counts_as_bad, tally, track, untrack
 
 LEFT_OVER = "the workflow ended before this step did"
+SLICE = 1_000
+"""So many nodes are born in one advance. The next goes on at once: a fan-out of 100,000 delays no other run."""
+
+LATER = "/later"
+"""The place that those wait for who have more to start than one advance may; never a node's id."""
 
 Work = Callable[["Turn", Node], None]
 
@@ -65,7 +70,8 @@ class Turn:
         self.faults: dict[str, str] = {}
         self.replan = False
         self.timeouts: set[str] = set()
-        self._freed: dict[str, None] = {}
+        self._freed: dict[str, None] = {LATER: None} if run.index.blocked.get(LATER) else {}
+        self._places = SLICE
         self.effects: list[Effect] = []
         self.agenda: deque[tuple[Callable[[Turn, Node], None], str]] = deque()
         self._patches: dict[str, dict[str, Any]] = {}
@@ -96,6 +102,7 @@ class Turn:
         if node.id in run.nodes:
             raise ImpossibleState(f"node {node.name} ({node.id}) exists already")
         phase.check(MOVES, "", node.phase)
+        self._places -= 1
         node.started = self.now
         if node.phase in FULFILLED:
             node.finished = self.now
@@ -254,6 +261,17 @@ class Turn:
 
     # --- limits ---
 
+    def postpone(self, node: Node) -> bool:
+        """Whether this advance has started as much as it may: the node goes on in the next one then."""
+        if self._places > 0:
+            return False
+        self.run.index.blocked.setdefault(LATER, {})[node.id] = None
+        return True
+
+    def looked(self) -> None:
+        """A step was looked at that cannot start: that takes its time, too."""
+        self._places -= 1
+
     def block(self, reason: str, node: Node) -> None:
         """Remember who waits for a free place: in the workflow, or in the template around."""
         boundary = node.id if node.type == "DAG" else node.boundary
@@ -280,6 +298,8 @@ class Turn:
     def full(self, key: str) -> bool:
         """Whether the workflow (the empty key) or this steps or dag node has no free place."""
         index = self.run.index
+        if key == LATER:
+            return self._places <= 0
         if not key:
             limit = self.run.spec.get("parallelism")
             return limit is not None and index.active_pods.get("", 0) >= limit

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.dag import turn
 from tests.controller.scripted import fails, hangs, succeeds
 from tests.controller.worlds import World, steps, workflow
 
@@ -32,6 +33,26 @@ async def test_every_firing_ends_once_whenever_the_controller_dies(
         assert (await world.end_of(made))["status"]["phase"] == "Succeeded"
     started = [task.id for task in world.executor.started]
     assert len(started) == len(set(started)) == 36
+    await world.stop()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_fan_out_goes_on_where_the_controller_died(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "SLICE", 20)
+    chance = random.Random(seed)
+    world = await World(tmp_path).start()
+    loop = {"name": "each", "template": "echo", "withSequence": {"count": 200}}
+    made = await world.fire(workflow({"name": "main", "steps": [[loop]]}), "firing")
+    for _ in range(3):
+        for _ in range(chance.randrange(60)):
+            await asyncio.sleep(0)
+        await world.crash()
+        await world.start()
+    assert (await world.end_of(made))["status"]["phase"] == "Succeeded"
+    started = [task.id for task in world.executor.started]
+    assert len(started) == len(set(started)) == 200
     await world.stop()
 
 
