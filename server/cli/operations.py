@@ -1,5 +1,6 @@
 """What people do to a workflow that exists: stop, terminate, suspend, resume, retry, resubmit."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,8 @@ _NODES = click.option(
 )  # fmt: skip
 
 
-def _put(client: Client, name: str, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+def put(client: Client, name: str, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Ask the engine for an operation on a workflow; the workflow afterwards. What is empty in `body` is left out."""
     path = f"/api/v1/workflows/{client.namespace}/{segment(name)}/{operation}"
     done: dict[str, Any] = client.call("PUT", path, {k: v for k, v in body.items() if v})
     return done
@@ -21,7 +23,7 @@ def _put(client: Client, name: str, operation: str, body: dict[str, Any]) -> dic
 
 def _each(client: Client, names: tuple[str, ...], operation: str, said: str, **body: Any) -> None:
     for name in names:
-        done = _put(client, name, operation, body)
+        done = put(client, name, operation, body)
         click.echo(f"workflow {done['metadata']['name']} {said}")
 
 
@@ -71,14 +73,22 @@ def suspend(client: Client, names: tuple[str, ...]) -> None:
 @click.argument("names", nargs=-1, required=True)
 @options.engine
 @_NODES
-def resume(client: Client, names: tuple[str, ...], **body: Any) -> None:
+@options.outputs
+def resume(client: Client, names: tuple[str, ...], outputs: tuple[str, ...], **body: Any) -> None:
     """Go on after a suspension, or answer one waiting step.
 
     \b
     Examples:
       bireme resume ci-x7k2p
-      bireme resume release-4kq7d --node-field-selector displayName=approve
+      bireme resume release-4kq7d --node-field-selector displayName=approve --output-parameter answer=YES
     """
+    values = options.pairs(outputs, "--output-parameter")
+    if values and not body["nodeFieldSelector"]:
+        raise click.UsageError(
+            "--output-parameter needs --node-field-selector: whose output is it?"
+        )
+    for name in names if values else ():
+        put(client, name, "set", {**body, "outputParameters": json.dumps(values)})
     _each(client, names, "resume", "resumed", **body)
 
 
@@ -110,7 +120,7 @@ def retry(
         "restartSuccessful": asked["restart_successful"],
     }
     for name in names:
-        done = _put(client, name, "retry", body)
+        done = put(client, name, "retry", body)
         click.echo(f"workflow {done['metadata']['name']} retried")
         after(client, done, asked)
 
@@ -143,7 +153,7 @@ def resubmit(
         "memoized": asked["memoized"],
     }
     for name in names:
-        done = _put(client, name, "resubmit", body)
+        done = put(client, name, "resubmit", body)
         if not output.items([done], form):
             click.echo(f"workflow {name} resubmitted as {done['metadata']['name']}")
         after(client, done, asked)

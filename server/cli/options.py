@@ -47,11 +47,24 @@ def parameters(command: F) -> F:
     )(command)
 
 
+def outputs(command: F) -> F:
+    """Adds --output-parameter NAME=VALUE, repeatable, as `outputs`."""
+    return click.option(
+        "--output-parameter", "outputs", multiple=True, metavar="NAME=VALUE", help="An output that is to be supplied."
+    )(command)  # fmt: skip
+
+
+def pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
+    """NAME=VALUE texts as a mapping. Raises a usage error for one without '='."""
+    for text in texts:
+        if "=" not in text:
+            raise click.BadParameter(f"expected NAME=VALUE, found '{text}'", param_hint=option)
+    return dict(text.split("=", 1) for text in texts)
+
+
 def given_parameters(parameters: tuple[str, ...], parameter_file: str | None) -> list[str]:
     """Those of the file, then those of the command line, which win. Raises a usage error for one without '='."""
-    for text in parameters:
-        if "=" not in text:
-            raise click.BadParameter(f"expected NAME=VALUE, found '{text}'", param_hint="-p")
+    pairs(parameters, "-p")
     if parameter_file is None:
         return list(parameters)
     import json

@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("operations", "Go on after a suspension."),
         "retry": ("operations", "Run the failed steps of a workflow again."),
         "resubmit": ("operations", "Start a workflow again as a new one."),
+        "node": ("node", "Give a waiting step its outputs, or its end."),
         "memo": ("memo", "Look at the caches of memoized steps, clear them."),
         "sync": ("sync", "Keep the limits of semaphores in the database."),
         "archive": ("archive", "Search finished workflows, run them again."),

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from server.cli.root import SECTIONS, bireme
 from tests.server.conftest import TOKEN, Running
+from tests.servers.waiting import until
 
 MANIFESTS = """\
 apiVersion: argoproj.io/v1alpha1
@@ -101,6 +102,66 @@ async def test_a_template_is_submitted_watched_and_looked_at(terminal: Terminal)
     assert "submitted by hand" in explained
     assert "deleted" in await terminal.says("delete", name)
     assert (await terminal.json("list")) == []
+
+
+APPROVAL = """\
+apiVersion: argoproj.io/v1alpha1
+kind: WorkflowTemplate
+metadata: {name: release}
+spec:
+  entrypoint: main
+  templates:
+    - name: main
+      steps:
+        - - {name: approve, template: ask}
+        - - name: act
+            template: say
+            arguments: {parameters: [{name: text, value: "{{steps.approve.outputs.parameters.answer}}"}]}
+    - name: ask
+      suspend: {}
+      outputs: {parameters: [{name: answer, valueFrom: {supplied: {}}}]}
+    - name: say
+      inputs: {parameters: [{name: text}]}
+      container: {image: x, command: [echo, "answer {{inputs.parameters.text}}"]}
+"""
+ASKED = ("--node-field-selector", "displayName=approve")
+
+
+@pytest.fixture
+async def asking(terminal: Terminal, tmp_path: Path) -> str:
+    """The name of a workflow that waits for an answer."""
+    path = tmp_path / "release.yaml"
+    path.write_text(APPROVAL)
+    await terminal.says("apply", str(path))
+    await terminal.says("submit", "--from", "wftmpl/release")
+    name = (await terminal.says("list", "-o", "name")).strip()
+
+    async def waits() -> bool:
+        return '"Suspend"' in await terminal.says("get", name, "-o", "json")
+
+    await until(waits, "the step waits for a person")
+    return name
+
+
+async def test_a_waiting_step_is_answered_and_goes_on(terminal: Terminal, asking: str) -> None:
+    await terminal.says("resume", asking, *ASKED, "--output-parameter", "answer=YES")
+    assert asking in await terminal.says("wait", asking)
+    assert (await terminal.says("logs", asking, "act")).strip().endswith(": answer YES")
+
+
+async def test_a_waiting_step_may_be_ended_with_a_reason(terminal: Terminal, asking: str) -> None:
+    await terminal.says("node", "set", asking, *ASKED, "--phase", "Failed", "--message", "no")
+    assert (await terminal.type("wait", asking)).exit_code == 1
+    assert "✖ approve" in await terminal.says("get", asking)
+    idle = await terminal.type("node", "set", asking, *ASKED)
+    assert idle.exit_code == 2
+    assert "nothing to set" in idle.output
+
+
+async def test_an_output_is_supplied_to_named_nodes_only(terminal: Terminal) -> None:
+    refused = await terminal.type("resume", "any", "--output-parameter", "answer=YES")
+    assert refused.exit_code == 2
+    assert "--node-field-selector" in refused.output
 
 
 async def test_a_cron_workflow_is_listed_switched_and_started_by_hand(terminal: Terminal) -> None:
