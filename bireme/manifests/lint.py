@@ -19,6 +19,7 @@ from bireme.manifests.lint_sources import source_doubts
 from bireme.manifests.lint_twice import defined_twice
 from bireme.manifests.lint_workflow import workflow_doubts
 from bireme.manifests.manifest import Manifest
+from bireme.manifests.repair import without
 from bireme.manifests.validate import problem, validate
 from bireme.manifests.workflow import CronWorkflow
 from bireme.manifests.yaml import Document
@@ -50,6 +51,7 @@ def lint(
                 manifests.append(decode(document))
             except InvalidManifest as error:
                 problems += error.problems
+                manifests += _rest(document, error.problems)
     known = {(m.kind, m.metadata.namespace, m.metadata.name): m for m in manifests}
     sources = [m for m in manifests if isinstance(m, EventSource)]
     problems += source_doubts(sources)
@@ -68,6 +70,15 @@ def _documents(text: str, file: str, problems: list[Problem]) -> Iterator[Docume
     for document in documents:
         problems += document.warnings
         yield from members(document)
+
+
+def _rest(document: Document, problems: list[Problem]) -> list[Manifest[Any]]:
+    """The object without its faulty fields: one fault must not hide the others, nor the templates it holds."""
+    rest = without(document, problems)
+    try:
+        return [decode(rest)] if rest else []
+    except InvalidManifest:
+        return []
 
 
 class _Shelf:

@@ -18,10 +18,17 @@ def locate(message: str, spec: dict[str, Any], root: str = "spec") -> str:
     tag = _TAG.search(message)
     if tag is not None:
         return _containing(value, tag[1], path) or path
-    if _UNDEFINED.search(message) and isinstance(value, dict):
-        key = next((name for name in ("templateRef", "template") if name in value), "")
-        return join(path, key) if key else path
+    undefined = _UNDEFINED.search(message)
+    if undefined and isinstance(value, dict):
+        return _calling(value, undefined[1], path)
     return path
+
+
+def _calling(value: dict[str, Any], name: str, path: str) -> str:
+    """The field that calls a template: of a step or task, or of the spec, which calls two by name."""
+    key = next((key for key in ("templateRef", "template") if key in value), "")
+    key = key or next((key for key in ("entrypoint", "onExit") if value.get(key) == name), "")
+    return join(path, key) if key else path
 
 
 def _start(message: str, spec: dict[str, Any], root: str) -> tuple[int, Any, str]:

@@ -59,6 +59,22 @@ def test_an_object_that_two_files_define_is_named_with_both_places() -> None:
     assert lint([(text, "a.yaml"), (other, "b.yaml")])[0] == []
 
 
+def test_a_faulty_field_does_not_hide_the_other_faults() -> None:
+    spec = """  entrypoint: nope
+  parallelism: many
+  templates:
+  - name: a
+    container: {image: x, comand: [echo], args: ["{{inputs.parameters.q}}"]}
+"""
+    assert linted("Workflow", spec) == [
+        (2, "error", 'expected an integer, found "many"'),
+        (5, "error", "unknown field 'comand'"),
+        (1, "error", "template name 'nope' undefined"),
+        (5, "error", "templates.a: failed to resolve {{inputs.parameters.q}}"),
+        (4, "warning", "template 'a' is never used"),
+    ]
+
+
 def test_problems_come_with_advice() -> None:
     text = HEAD.format("Workflow") + "  templates: []\n"
     (manifest,), _ = decode_all(text)
