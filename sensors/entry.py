@@ -15,7 +15,7 @@ class Entry:
     """
 
     __slots__ = (
-        "_sensor", "is_settled", "line", "name", "namespace", "raw", "starts_now", "subscriptions",
+        "_remembers", "_sensor", "is_settled", "key", "line", "name", "namespace", "raw", "starts_now", "subscriptions",
     )  # fmt: skip
 
     def __init__(
@@ -26,30 +26,28 @@ class Entry:
         self.line = line
         self.namespace: str = metadata.get("namespace") or "default"
         self.name: str = metadata["name"]
+        self.key = f"{self.namespace}/{self.name}"
         self.subscriptions = compile.subscriptions(raw)
         self.starts_now = starts_now
         self.is_settled = False
         self._sensor: Sensor | None = None
-
-    @property
-    def key(self) -> str:
-        return f"{self.namespace}/{self.name}"
+        self._remembers = False
 
     @property
     def sensor(self) -> Sensor:
         """The compiled sensor. Raises what compiling raises, each time anew."""
         if self._sensor is None:
             self._sensor = compile.sensor(self.raw, self.line)
+            self._remembers = any(map(_remembers, self._sensor.triggers.values()))
         return self._sensor
 
     @property
     def remembers(self) -> bool:
         """True if evaluating needs the sensor's rows of state; without AND, limits and keys there are none."""
         try:
-            rules = self.sensor.triggers.values()
+            return self.sensor is not None and self._remembers
         except Exception:  # noqa: BLE001 - the evaluation that follows reports it
             return False
-        return any(_remembers(rule) for rule in rules)
 
     def settle(self) -> None:
         """The sensor has seen everything before the next event."""

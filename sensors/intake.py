@@ -99,7 +99,7 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - the cell stays as it is, and others go on
             self.decisions.append(self._broken(entry, 0, error, address.trigger))
             return
-        self._take(entry, work, sensor, result)
+        self._take(work, sensor, result)
 
     def again(self, entry: Entry, event: Event, dependency: str, trigger: str) -> list[Decision]:
         """Evaluate an event of the past anew, for one dependency and trigger; what is decided now."""
@@ -143,7 +143,9 @@ class Intake:
     def _open(self, entry: Entry, before: int) -> _Work:
         work = self._work.get(entry.key)
         if work is None:
-            position = store.position(self.tx, entry.key)
+            # What is settled has seen everything before the event at hand, whatever its row says.
+            is_known = entry.is_settled and before != _FAR
+            position = None if is_known else store.position(self.tx, entry.key)
             state = SensorState(self._end(before) if position is None else position)
             work = self._work[entry.key] = _Work(entry, state, stood=position)
         return work
@@ -163,8 +165,9 @@ class Intake:
     def _evaluate(
         self, entry: Entry, event: Event, view: View, again: tuple[str, str] | None = None
     ) -> None:
-        work = self._open(entry, event.seq)
-        self._remember(work)
+        work = self._work.get(entry.key) or self._open(entry, event.seq)
+        if not work.is_complete:
+            self._remember(work)
         try:
             sensor = entry.sensor
             result = step(sensor, work.state, event, self.now, view, again)
@@ -174,14 +177,19 @@ class Intake:
             position = max(event.seq, work.state.position)
             work.state = SensorState(position, work.state.triggers, work.state.cells)
             return
-        if any(decision.outcome == "error" for decision in result.decisions):
-            self._failed[event.seq] = event
-        self._take(entry, work, sensor, result)
+        for decision in result.decisions:
+            if decision.outcome == "error":
+                self._failed[event.seq] = event
+        self._take(work, sensor, result)
 
-    def _take(self, entry: Entry, work: _Work, sensor: Sensor, result: Step) -> None:
+    def _take(self, work: _Work, sensor: Sensor, result: Step) -> None:
         work.state = result.state
-        work.changed |= result.changed
-        self._fire_all(sensor, result)
+        if result.changed:
+            work.changed |= result.changed
+        if result.fires:
+            self._fire_all(sensor, result)
+        else:
+            self.decisions += result.decisions
         for id in result.starts:
             self.outbox.start(self.tx, id, self.at)
         for replacement in result.ends:

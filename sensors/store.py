@@ -16,7 +16,8 @@ _state = msgspec.msgpack.Decoder(TriggerState)
 _firing = msgspec.msgpack.Decoder(Firing)
 _receipt = msgspec.json.Decoder(Receipt)
 
-_DECISION = "seq, namespace, sensor, trigger_name, dependency, outcome, reason, line, path, detail, firing, at"
+# In the order of `Decision`.
+_DECISION = "seq, namespace, sensor, trigger_name, dependency, outcome, reason, path, line, detail, firing, at"
 _FIRING = (
     "id, namespace, sensor, trigger_name, kind, status, attempts, next_at, receipt, error, "
     "created_at, updated_at"
@@ -83,12 +84,8 @@ def keep(tx: Transaction, rows: Iterable[tuple[str, str, TriggerState]]) -> None
 def record(tx: Transaction, decisions: Iterable[Decision]) -> None:
     tx.executemany(
         f"INSERT INTO decisions ({_DECISION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (d.seq, d.namespace, d.sensor, d.trigger, d.dependency, d.outcome, d.reason, d.line,
-             d.path, d.detail, d.firing, d.at)
-            for d in decisions
-        ],
-    )  # fmt: skip
+        [*map(msgspec.structs.astuple, decisions)],
+    )
 
 
 def put_firing(
@@ -246,8 +243,8 @@ def _decision(row: Row) -> dict[str, Any]:
         "dependency",
         "outcome",
         "reason",
-        "line",
         "path",
+        "line",
     )
     found = dict(zip(names, row[:9], strict=True))
     return {**found, "detail": json.loads(row[9] or "{}"), "firing": row[10], "at": row[11]}

@@ -27,17 +27,20 @@ def compile(pattern: str) -> Search:
     except UnknownScript as error:
         return _by_scripts(pattern, error)
     quick = _quick(tree)
-    if quick is None:
-        return Machine(tree).search
-    if not re.search(r"[^\w ]", quick):  # nothing but characters that stand for themselves
-        return lambda text: quick in text
-    found = re.compile(quick)
-    return lambda text: found.search(text) is not None
+    if quick is not None:
+        found = re.compile(quick)
+        return lambda text: found.search(text) is not None
+    return Machine(tree).search
 
 
 def search(pattern: str, text: str) -> bool:
     """True when the pattern is found anywhere in the text. Raises LangError for a text too long to search safely."""
     return searcher(pattern)(text)
+
+
+def literal(pattern: str) -> str | None:
+    """The text that the pattern looks for, when it is nothing but letters and digits."""
+    return pattern if pattern.isascii() and pattern.isalnum() else None
 
 
 @lru_cache(maxsize=1024)

@@ -39,7 +39,7 @@ def step(
     for candidate in sensor.routes.get((event.source, event.subject), ()):
         if dependency in ("", candidate.name):
             _judge(work, candidate, view or View(event), trigger)
-    return work.result(max(event.seq, state.position))
+    return work.result(event.seq if event.seq > state.position else state.position)
 
 
 def _judge(work: Evaluation, dependency: Dependency, given: View, trigger: str) -> None:

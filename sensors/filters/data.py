@@ -139,6 +139,9 @@ def _number(comparator: str, value: str) -> Test:
 
 def _string(comparator: str, value: str) -> Test:
     matches = regex.searcher(value)
+    plain = regex.literal(value)
+    if comparator in ("", "=") and plain is not None:
+        return lambda found: plain in found.text
     if comparator in ("", "="):
         return lambda found: matches(found.text)
     if comparator == "!=":
