@@ -3,7 +3,7 @@
 Runs in the database's writer thread. Whatever one sensor does wrong becomes a decision of that sensor.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -57,6 +57,7 @@ class Intake:
         self.decisions: list[Decision] = []
         self._work: dict[str, _Work] = {}
         self._failed: dict[int, Event] = {}
+        self._later: dict[str, tuple[Firing, float]] = {}
 
     def take(self, event: Event, entries: Sequence[Entry]) -> None:
         """Evaluate an event that was just accepted. A sensor that lags behind sees what it missed first."""
@@ -107,10 +108,12 @@ class Intake:
         self._remember(work)
         before = len(self.decisions)
         self._evaluate(entry, event, View(event, self.scripts), (dependency, trigger))
+        self._put_waiting()
         return self.decisions[before:]
 
     def finish(self, wake: Callable[[], None] | None = None) -> None:
         """Write what was decided. `wake` is called once that is durable if moments to come have changed."""
+        self._put_waiting()
         store.record(self.tx, self.decisions)
         if self._failed:
             self._quarantine()
@@ -129,6 +132,14 @@ class Intake:
             (key, w.state.position) for key, w in self._work.items() if w.state.position != w.stood
         ]
         store.move(self.tx, moved)
+
+    def _put_waiting(self) -> None:
+        """Put the firings nothing acted on into the outbox, many in one statement."""
+        if not self._later:
+            return
+        known = self.outbox.put_all(self.tx, self._later.values(), self.at)
+        self._later.clear()
+        self.decisions = _without_repeated(self.decisions, known)
 
     def _quarantine(self) -> None:
         """Keep the events of the errors; a sensor that has too many loses its oldest, and the log says how many."""
@@ -197,16 +208,15 @@ class Intake:
 
     def _fire_all(self, sensor: Sensor, result: Step) -> None:
         repeated = {fire.id for fire in result.fires if not self._fire(sensor, fire)}
-        for decision in result.decisions:
-            self.decisions.append(
-                _deduplicated(decision) if decision.firing in repeated else decision
-            )
+        self.decisions += _without_repeated(result.decisions, repeated)
 
     def _fire(self, sensor: Sensor, fire: Fire) -> bool:
         """False when these events have fired this trigger before."""
         if fire.status == "dead":
             return self.outbox.bury(self.tx, _unprepared(sensor, fire), fire.reason, self.at)
         firing = prepare(self.outbox, sensor, fire, self.at)
+        if isinstance(firing, Firing) and self._waits(fire, firing):
+            return self._put_later(firing, fire)
         if isinstance(firing, Firing):
             done = self.outbox.put(self.tx, firing, fire, self.at)
             if isinstance(done, BiremeError):
@@ -216,6 +226,18 @@ class Intake:
         if not self.outbox.bury(self.tx, _unprepared(sensor, fire), error, self.at):
             return False
         self._complain(sensor, fire, error)
+        return True
+
+    def _waits(self, fire: Fire, firing: Firing) -> bool:
+        """True if nothing acts on the firing in this transaction, nor asks about its row."""
+        if fire.rule.is_keyed or fire.status != "pending":
+            return False
+        return self.outbox.acts_inside(firing, fire.not_before, self.at) is None
+
+    def _put_later(self, firing: Firing, fire: Fire) -> bool:
+        if firing.id in self._later:
+            return False
+        self._later[firing.id] = (firing, fire.not_before)
         return True
 
     def _complain(self, sensor: Sensor, fire: Fire, error: str) -> None:
@@ -277,6 +299,13 @@ def _unprepared(sensor: Sensor, fire: Fire) -> Firing:
         kind=rule.kind, spec=None, events=fire.events, retry=rule.retry, slot=fire.slot,
         event_ids={name: event.id for name, event in fire.events.items()},
     )  # fmt: skip
+
+
+def _without_repeated(decisions: Sequence[Decision], known: Collection[str]) -> list[Decision]:
+    """The decisions, those of firings that were there before told as such."""
+    if not known:
+        return [*decisions]
+    return [_deduplicated(d) if d.firing in known else d for d in decisions]
 
 
 def _deduplicated(decision: Decision) -> Decision:

@@ -1,7 +1,7 @@
 """The outbox: firings are acted on at least once, retried by their own policy, then dead until driven again."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -36,6 +36,7 @@ class Outbox:
         self.surroundings = surroundings
         self.rng = rng
         self._triggers: dict[str, Trigger] = {}
+        self._insiders: dict[str, FiresInside | None] = {}
         self._busy: set[str] = set()
         self._woken = asyncio.Event()
 
@@ -54,6 +55,25 @@ class Outbox:
             self._triggers[kind] = triggers[kind](self.surroundings)
         return self._triggers[kind]
 
+    def acts_inside(self, firing: Firing, not_before: float, now: float) -> FiresInside | None:
+        """The trigger that can act on the firing in the transaction at hand, if it can and may by now."""
+        kind = firing.kind
+        if kind not in self._insiders:
+            trigger = self.trigger(kind)
+            self._insiders[kind] = trigger if isinstance(trigger, FiresInside) else None
+        insider = self._insiders[kind]
+        if insider is None or not_before > now or not insider.fits_inside(firing):
+            return None
+        return insider
+
+    def put_all(
+        self, tx: Transaction, firings: Iterable[tuple[Firing, float]], now: float
+    ) -> set[str]:
+        """Put pending firings into the outbox, each with its moment, for later; the ids of those known before."""
+        known = store.put_firings(tx, list(firings), now)
+        tx.on_commit(self.wake)
+        return known
+
     def put(self, tx: Transaction, firing: Firing, wish: Fire, now: float) -> bool | BiremeError:
         """Put a firing into the outbox and, if it fits and is due, act on it inside this very transaction.
 
@@ -64,8 +84,8 @@ class Outbox:
             return False
         if status != "pending":
             return True
-        trigger = self.trigger(firing.kind)
-        if not_before <= now and isinstance(trigger, FiresInside) and trigger.fits_inside(firing):
+        trigger = self.acts_inside(firing, not_before, now)
+        if trigger is not None:
             return self._inside(tx, trigger, firing, 0, now) or True
         tx.on_commit(self.wake)
         return True

@@ -168,7 +168,7 @@ def context_of(event: Event) -> Json:
         "type": event.type,
         "datacontenttype": event.content_type,
         "subject": event.subject,
-        "time": event.time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": f"{event.time.astimezone(UTC).isoformat(timespec='seconds')[:19]}Z",
     }
 
 

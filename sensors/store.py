@@ -22,6 +22,11 @@ _FIRING = (
     "id, namespace, sensor, trigger_name, kind, status, attempts, next_at, receipt, error, "
     "created_at, updated_at"
 )
+_PUT = (
+    "INSERT INTO firings (id, namespace, sensor, trigger_name, kind, payload, status, attempts, next_at, "
+    "receipt, error, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO NOTHING"
+)
 
 
 def consumer(sensor: str) -> str:
@@ -101,14 +106,30 @@ def put_firing(
 
     `reason` says why it is not pending.
     """
-    changed = tx.execute(
-        "INSERT INTO firings (id, namespace, sensor, trigger_name, kind, payload, status, attempts, "
-        "next_at, receipt, error, created_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        (firing.id, firing.namespace, firing.sensor, firing.trigger, firing.kind, _pack(firing),
-         status, next_at, reason, now, now),
+    return tx.execute(_PUT, _new_firing(firing, next_at, now, status, reason)) > 0
+
+
+def put_firings(tx: Transaction, firings: Sequence[tuple[Firing, float]], now: float) -> set[str]:
+    """`put_firing` for many pending ones, each with its moment; the ids of those that were there before."""
+    known: set[str] = set()
+    for start in range(0, len(firings), 500):
+        some = [firing.id for firing, _ in firings[start : start + 500]]
+        marks = ", ".join("?" * len(some))
+        known.update(
+            id for (id,) in tx.query(f"SELECT id FROM firings WHERE id IN ({marks})", some)
+        )
+    rows = [_new_firing(firing, next_at, now) for firing, next_at in firings]
+    tx.executemany(_PUT, rows)
+    return known
+
+
+def _new_firing(
+    firing: Firing, next_at: float, now: float, status: FiringStatus = "pending", reason: str = ""
+) -> Row:
+    return (
+        firing.id, firing.namespace, firing.sensor, firing.trigger, firing.kind, _pack(firing),
+        status, 0, next_at, "", reason, now, now,
     )  # fmt: skip
-    return changed > 0
 
 
 def mark_fired(tx: Transaction, firing: str, receipt: Receipt, attempts: int, now: float) -> None:
