@@ -13,6 +13,7 @@ ALL = [
     "latency",
     "steps",
     "dag",
+    "birth",
     "many",
     "sensors",
     "decisions",

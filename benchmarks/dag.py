@@ -104,20 +104,21 @@ def measure() -> list[Figure]:
 
 
 def _cost(shape: str) -> Figure:
-    """What a task costs among many, beside what it costs among few; the few are run often enough to be measured."""
+    """What a task costs among many, beside what it costs among few, before and after: a machine has its moods."""
     few, many = SIZES
-    small = median(asyncio.run(_run(shape, few)) for _ in range(5)) / few * 1e6
+    small = [asyncio.run(_run(shape, few)) for _ in range(5)]
     seconds = asyncio.run(_run(shape, many))
-    each = seconds / many * 1e6
+    small += [asyncio.run(_run(shape, few)) for _ in range(5)]
+    each, alone = seconds / many * 1e6, median(small) / few * 1e6
     return Figure(
         name=f"{many:,}-task DAG, {shape} ({seconds:.1f} s)",
         value=each,
         unit="µs/task",
-        limit=small,
+        limit=alone,
         limit_name=f"at {few:,} tasks",
-        ratio=each / small,
+        ratio=each / alone,
         target="≤ 1.20",
-        met=each <= 1.2 * small,
+        met=each <= 1.2 * alone,
     )
 
 

@@ -4,6 +4,7 @@ Runs in the writer thread (a firing's workflow is born in the firing's own trans
 ids; what it remembers is only which specs have passed their checks.
 """
 
+import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -27,9 +28,12 @@ from controller.model import Definition, HistoryRow, Json, RunRow, SleeperRow, c
 from controller.submission import CRON, template_label
 from controller.templates import TemplateShelf
 
+LARGE = 200_000
+"""Bytes of a spec from which on checking it is no work for the database's writer, or the loop: seconds at 10 MB."""
 REMEMBERED_BYTES = 4_000_000
 """A spec in memory takes a few times its text."""
 LONGEST_NAME = 63
+_BEFOREHAND = "beforehand"
 T = TypeVar("T")
 
 
@@ -138,6 +142,17 @@ class Nursery:
         if self._waits:
             return Newborn(live, codec.new_row(live, firing), None, [])
         return self._begun(live, now, firing)
+
+    async def prepare(self, manifest: Json, now: datetime) -> None:
+        """Check and compile a large spec in a thread, so that `bear` finds it done. Raises as `bear` does."""
+        named = self._named(manifest, _BEFOREHAND, 0)
+        namespace, spec = named["metadata"]["namespace"], named.get("spec")
+        key = _fingerprint(spec, namespace, self._shelf.version)
+        if self._checked.get(key) is not None or not isinstance(spec, dict):
+            return
+        base = templates.base_spec(spec, self._shelf, namespace)
+        if key.size + len(msgspec.json.encode(base)) >= LARGE:
+            await asyncio.to_thread(self.bear, manifest, now, firing=_BEFOREHAND)
 
     def _begun(self, live: LiveRun, now: datetime, firing: str) -> Newborn:
         first = advance(live.run, [dag.Begin()], now)

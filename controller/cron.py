@@ -5,6 +5,7 @@ The deck applies and removes manifests and keeps `run` going. What is remembered
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -258,6 +259,8 @@ class CronBank:
             return
         if (entry.manifest["spec"].get("concurrencyPolicy") or "Allow") == "Replace":
             await self._replace(entry, now)
+        with suppress(UserError):  # what is wrong with it is told when it is submitted
+            await self._controller.prepare(submission.from_cron(entry.manifest, "", entry.name))
         entry.state = await self._database.write(partial(self._fire_in, entry, at, now))
         entry.cursor = max(entry.cursor, at)
         self._arm(entry)

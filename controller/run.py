@@ -168,10 +168,15 @@ class Controller:
             manifest = submission.apply_options(manifest, options)
         if options is not None and (options.server_dry_run or options.dry_run):
             return live_workflow(self._nursery.bear(manifest, self._clock.now()).live)
+        await self.prepare(manifest)
         made = await self._database.write(lambda tx: self.place(tx, manifest, firing))
         if isinstance(made, Newborn):
             return live_workflow(made.live)
         return await self.reading.get(made["namespace"], made["name"])
+
+    async def prepare(self, manifest: Json) -> None:
+        """What of a large workflow's birth can be done before the writer's turn. Raises InvalidManifest."""
+        await self._nursery.prepare(manifest, self._clock.now())
 
     async def create_from(
         self, kind: str, namespace: str, name: str, options: submission.SubmitOptions

@@ -1,9 +1,11 @@
 """Who is given the applied objects of each kind: thin adapters between `objects` and the banks."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
+from bireme.kit.errors import UserError
 from bireme.manifests import decode
 from controller.cron import CronBank
 from controller.templates import TemplateShelf
@@ -14,6 +16,9 @@ from server.objects.check import nearest_line
 from server.objects.model import StoredObject
 from server.objects.run import Taker
 from server.secrets import KeptSecrets
+
+Json = dict[str, Any]
+Prepare = Callable[[Json], Awaitable[None]]
 
 
 class TemplateTaker:
@@ -43,16 +48,32 @@ class CronTaker:
 
 
 class SensorTaker:
-    """Sensors go to their bank, with the lines of their fields for its decisions."""
+    """Sensors go to their bank, with the lines of their fields for its decisions.
 
-    def __init__(self, sensors: SensorBank) -> None:
-        self._sensors = sensors
+    A large workflow that one holds is checked here: its first firing is born in the turn of the database's writer.
+    """
+
+    def __init__(self, sensors: SensorBank, prepare: Prepare) -> None:
+        self._sensors, self._prepare = sensors, prepare
 
     async def apply(self, stored: StoredObject) -> None:
+        for held in _workflows_in(stored):
+            with suppress(UserError):  # what is wrong with it is the firing's to tell
+                await self._prepare(held)
         self._sensors.add(stored.as_manifest(), _lines(stored))
 
     async def remove(self, namespace: str, name: str) -> None:
         self._sensors.remove(namespace, name)
+
+
+def _workflows_in(stored: StoredObject) -> Iterator[Json]:
+    """The workflows that the sensor's own text holds."""
+    for trigger in (stored.manifest.get("spec") or {}).get("triggers") or []:
+        block = (trigger.get("template") or {}).get("argoWorkflow") or {}
+        held = (block.get("source") or {}).get("resource")
+        if held and held.get("kind") == "Workflow":
+            metadata = {"namespace": stored.namespace, **(held.get("metadata") or {})}
+            yield {**held, "metadata": metadata}
 
 
 def _lines(stored: StoredObject) -> Callable[[str], int]:
@@ -129,13 +150,14 @@ def takers(
     sources: EventBank,
     carriers: Carriers,
     secrets: KeptSecrets,
+    prepare: Prepare,
 ) -> dict[str, Taker]:
     """By kind. What is missing here is kept, and acts on nobody."""
     return {
         "WorkflowTemplate": TemplateTaker(shelf, "WorkflowTemplate"),
         "ClusterWorkflowTemplate": TemplateTaker(shelf, "ClusterWorkflowTemplate"),
         "CronWorkflow": CronTaker(crons),
-        "Sensor": SensorTaker(sensors),
+        "Sensor": SensorTaker(sensors, prepare),
         "EventBus": BusTaker(carriers),
         "EventSource": SourceTaker(sources),
         "Secret": SecretTaker(secrets),

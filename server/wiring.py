@@ -122,6 +122,7 @@ def join(
         sources=sources,
         carriers=carriers,
         secrets=secrets,
+        prepare=controller.prepare,
     )
     metrics = Metrics()
     controller.on_end(metrics.count_end)
@@ -139,7 +140,7 @@ def join(
         listeners=listeners,
         sensors=sensors,
         metrics=metrics,
-        objects=Objects(database, clock, ids, given, controller.submit),
+        objects=Objects(database, clock, ids, given, controller.submit, controller.prepare),
     )
 
 

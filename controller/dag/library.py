@@ -96,8 +96,12 @@ class Definition:
     def _mentions(self) -> tuple[bool, bool, frozenset[str]]:
         """What the text says, read once: all inputs, moving variables, results of steps or tasks."""
         text = json.dumps(self.template)
-        results = (plain or quoted for plain, quoted in _RESULT_OF.findall(text))
-        return bool(_ALL_INPUTS.search(text)), bool(_VOLATILE.search(text)), frozenset(results)
+        found = _RESULT_OF.findall(text) if ".outputs.result" in text else ()
+        return (
+            "inputs.parameters" in text and bool(_ALL_INPUTS.search(text)),
+            "workflow." in text and bool(_VOLATILE.search(text)),
+            frozenset(plain or quoted for plain, quoted in found),
+        )
 
     @property
     def wants_input_list(self) -> bool:

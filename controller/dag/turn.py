@@ -26,7 +26,7 @@ from controller.dag.state import Run
 from controller.dag.tracking import counts_as_bad, tally, track, untrack
 
 LEFT_OVER = "the workflow ended before this step did"
-SLICE = 1_000
+SLICE = 250
 """So many nodes are born in one advance. The next goes on at once: a fan-out of 100,000 delays no other run."""
 
 LATER = "/later"

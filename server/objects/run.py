@@ -19,6 +19,11 @@ log = structlog.get_logger(__name__)
 
 API = "api"
 Submit = Callable[[Transaction, dict[str, Any], str], dict[str, str]]
+Prepare = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def _nothing(manifest: dict[str, Any]) -> None:
+    """A workflow needs no preparation before it is submitted."""
 
 
 class ObjectNotFound(NotFound):
@@ -49,9 +54,10 @@ class Objects:
         ids: Ids,
         takers: Mapping[str, Taker],
         submit: Submit,
+        prepare: Prepare = _nothing,
     ) -> None:
         self._database, self._clock, self._ids = database, clock, ids
-        self._takers, self._submit = takers, submit
+        self._takers, self._submit, self._prepare = takers, submit, prepare
         self._objects: dict[Key, StoredObject] = {}
         self._turn = asyncio.Lock()
 
@@ -170,6 +176,7 @@ class Objects:
             (store.update if before else store.insert)(tx, kept)
             return kept
 
+        await self._prepare(dict(stored.manifest))
         kept = await self._database.write(submit)
         self._objects[kept.key] = kept
         return _applied(kept, "submitted", kept.status["submitted"])
