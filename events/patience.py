@@ -1,6 +1,7 @@
 """Publishing for sources whose sender cannot be told to come again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import structlog
 
@@ -12,17 +13,21 @@ from events.ports import NewEvent, Publish
 
 log = structlog.get_logger(__name__)
 
+_NONE: Mapping[str, bytes | None] = MappingProxyType({})
 _BACKOFF = Backoff(base_s=0.1, factor=2, cap_s=10)
 
 
 async def publish_until_durable(
-    publish: Publish, events: Sequence[NewEvent], clock: Clock
+    publish: Publish,
+    events: Sequence[NewEvent],
+    clock: Clock,
+    facts: Mapping[str, bytes | None] = _NONE,
 ) -> Sequence[Event]:
     """Publish, again and again while the store is away; other errors pass. Says so once per outage."""
     attempt = 0
     while True:
         try:
-            return await publish(events)
+            return await (publish(events, facts) if facts else publish(events))
         except ServiceError as error:
             attempt += 1
             if attempt == 1:
