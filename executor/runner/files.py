@@ -35,13 +35,19 @@ def wall() -> float:
 def claim(folder: str) -> int:
     """Make the step ours: the open log. Raises FileExistsError when it was claimed before."""
     try:
-        os.mkdir(folder)
-    except FileExistsError:
-        pass  # inputs were put there before
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
+        _make(folder)
+    except FileNotFoundError:  # the first step of its run
+        _make(folder[: folder.rindex("/")])
+        _make(folder)
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
     return os.open(folder + LOG, flags, 0o644)
+
+
+def _make(folder: str) -> None:
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return  # inputs were put there before
 
 
 def spread(folder: str) -> None:
