@@ -7,6 +7,10 @@ class LangError(UserError):
     """A text does not parse or does not evaluate; `str()` is the message people see."""
 
 
+class Refused(LangError):
+    """An expression that cannot be right, whatever the values of its variables are."""
+
+
 class MissingVariable(LangError):
     """A variable has no value in this scope; it may get one later, so the engine may wait for it."""
 

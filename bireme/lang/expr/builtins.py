@@ -155,11 +155,16 @@ def _numbers(name: str, args: tuple[Any, ...], depth: int = 0) -> list[Any]:
 
 
 def largest(*args: Any) -> Any:
-    return max(_numbers("max", args), default=None)
+    return args[0] if _is_alone(args) else max(_numbers("max", args), default=None)
 
 
 def smallest(*args: Any) -> Any:
-    return min(_numbers("min", args), default=None)
+    return args[0] if _is_alone(args) else min(_numbers("min", args), default=None)
+
+
+def _is_alone(args: tuple[Any, ...]) -> bool:
+    """One value that is no list has nothing to be compared with: whatever it is, it is the answer."""
+    return len(args) == 1 and not isinstance(args[0], list)
 
 
 def mean(*args: Any) -> Any:
@@ -288,7 +293,8 @@ def flatten(value: Any) -> list[Any]:
 
 
 def sort(value: Any, order: Any = "asc") -> list[Any]:
-    items = _list("sort", value)
+    """What turns out to be no list when it runs has no elements to sort; the static check refuses what never is."""
+    items = value if isinstance(value, list) else []
     return [items[rank] for rank in predicates.sorted_ranks(items, predicates.order_of(order))]
 
 

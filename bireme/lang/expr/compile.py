@@ -22,7 +22,6 @@ class Compiler:
         self.text = text
         self.lets: frozenset[str] = frozenset()
         self.predicates: tuple[str, ...] = ()
-        self.roots: set[str] = set()
 
     def node(self, tree: nodes.Node) -> Run:
         """The closure of a node."""
@@ -61,18 +60,13 @@ def _name(compiler: Compiler, tree: nodes.Name) -> Run:
         return lambda frame: frame.lets[name]
     if name == "$env":
         return lambda frame: frame.env if isinstance(frame.env, dict) else dict(frame.env)
-    compiler.roots.add(name)
 
     def run(frame: Frame) -> Any:
         try:
             return frame.env[name]
         except KeyError:
             pass
-        if name in frame.functions:
-            return frame.functions[name]
-        if frame.undefined_ok:
-            return None
-        raise compiler.fail(f"unknown name {name}", tree.at)
+        return frame.functions.get(name)  # one that must exist was looked for by the check
 
     return run
 
@@ -166,10 +160,11 @@ def _coalesce(left: Run, right: Run) -> Run:
 
 
 def _logic(compiler: Compiler, op: str, at: int, left: Run, right: Run) -> Run:
-    first, second = _truth(compiler, left, op, at), _truth(compiler, right, op, at)
+    """The right side is the answer as it is: the static check has seen to it that it may be a bool."""
+    first = _truth(compiler, left, op, at)
     if op in ("&&", "and"):
-        return lambda frame: first(frame) and second(frame)
-    return lambda frame: first(frame) or second(frame)
+        return lambda frame: first(frame) and right(frame)
+    return lambda frame: first(frame) or right(frame)
 
 
 def _member(compiler: Compiler, tree: nodes.Member) -> Run:

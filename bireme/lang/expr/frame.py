@@ -14,18 +14,16 @@ NOTHING: Final[Mapping[str, Any]] = {}
 class Frame:
     """The environment, the element a predicate looks at, the `let` values, and how many steps are left."""
 
-    __slots__ = ("acc", "env", "functions", "index", "item", "lets", "now", "steps", "undefined_ok")
+    __slots__ = ("acc", "env", "functions", "index", "item", "lets", "now", "steps")
 
     def __init__(
         self,
         env: Mapping[str, Any],
         functions: Mapping[str, Any],
-        undefined_ok: bool = False,
         now: datetime | None = None,
     ) -> None:
         self.env = env
         self.functions = functions
-        self.undefined_ok = undefined_ok
         self.now = now
         self.item: Any = None
         self.index = 0
@@ -48,9 +46,11 @@ class Stop(Exception):
 
 
 def elements(name: str, value: Any) -> list[Any]:
-    """The list a predicate builtin walks. Raises LangError for anything else."""
+    """The list a predicate builtin walks, or the bytes of a text. Raises LangError for anything else."""
     if isinstance(value, list):
         return value
+    if isinstance(value, str):
+        return list(value.encode())
     raise LangError(f"builtin {name} takes only array (got {go_type(value)})")
 
 

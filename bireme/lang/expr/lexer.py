@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_POINTED = re.compile(r"[\w$]+")
 _ESCAPE = re.compile(
     r"\\(?:(?P<plain>[abfnrtv\\'\"])|(?P<octal>[0-3][0-7]{2})|x(?P<x>[0-9a-fA-F]{2})"
     r"|u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})|(?P<bad>.?))",
@@ -55,6 +56,11 @@ def tokenize(text: str) -> list[Token]:
         if kind != "space":
             tokens.append(_token(text, kind, match[0], at))
         at = match.end()
+        if match[0] == "#" and (name := _POINTED.match(text, at)):
+            tokens.append(
+                Token("name", name[0], at)
+            )  # even one that is a word or a number elsewhere
+            at = name.end()
     tokens.append(Token("end", "", size))
     return tokens
 

@@ -16,6 +16,16 @@ def mentioned(tree: nodes.Node) -> frozenset[str]:
     return frozenset(_mentions(tree))
 
 
+def every_name(tree: nodes.Node) -> Iterator[str]:
+    """The names that the types of an expression may depend on: variables, what hides a builtin or forbids a `let`."""
+    if isinstance(tree, nodes.Name | nodes.Builtin | nodes.Let):
+        yield tree.name
+    if isinstance(tree, nodes.Member) and tree.target == nodes.Name("$env", tree.target.at):
+        yield str(tree.key.value) if isinstance(tree.key, nodes.Constant) else ""
+    for child in _children(tree):
+        yield from every_name(child)
+
+
 def _mentions(tree: nodes.Node) -> Iterator[str]:
     path = _path(tree)
     if path:

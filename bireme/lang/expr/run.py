@@ -5,22 +5,23 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from bireme.lang.errors import LangError
-from bireme.lang.expr import values
+from bireme.lang.errors import LangError, Refused
+from bireme.lang.expr import types, values
+from bireme.lang.expr.check import Checker
 from bireme.lang.expr.compile import Compiler
 from bireme.lang.expr.frame import NOTHING, Frame
-from bireme.lang.expr.lexer import error_at
-from bireme.lang.expr.names import mentioned, required
+from bireme.lang.expr.names import every_name, mentioned, required
 from bireme.lang.expr.parser import parse
 
 MAX_TEXT: Final = 100_000
+_MOST_VERDICTS: Final = 64
 _TOO_DEEP: Final = "the expression nests too deep to be evaluated"
 
 
 class Expression:
     """A compiled expression. It sees dicts, lists and plain values, never a Python attribute."""
 
-    __slots__ = ("_roots", "_run", "identifiers", "mentions", "text")
+    __slots__ = ("_names", "_run", "_tree", "_verdicts", "identifiers", "mentions", "text")
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_TEXT:
@@ -28,13 +29,14 @@ class Expression:
         compiler = Compiler(text)
         self.text = text
         try:
-            tree = parse(text)
+            tree = self._tree = parse(text)
             self._run = compiler.node(tree)
             self.identifiers: frozenset[str] = required(tree)
             self.mentions: frozenset[str] = mentioned(tree)
         except RecursionError:
             raise LangError(_TOO_DEEP) from None
-        self._roots = tuple(compiler.roots)
+        self._names = tuple(sorted(every_name(tree)))
+        self._verdicts: dict[Any, Refused | None] = {}
 
     def evaluate(
         self,
@@ -46,21 +48,34 @@ class Expression:
     ) -> Any:
         """The value over `env`; names in `env` hide those in `functions`. Raises LangError.
 
-        A top-level name that neither has is an error, or nil with `undefined_ok`.
-        `now` is what now() answers.
+        Refused, without running anything, is what cannot be right for variables of these types. A top-level name that
+        neither has is refused too, or nil with `undefined_ok`. `now` is what now() answers.
         """
-        if not undefined_ok:
-            self._check_names(env, functions)
         try:
-            return self._run(Frame(env, functions, undefined_ok, now))
+            self._check(env, functions, undefined_ok)
+            return self._run(Frame(env, functions, now))
         except RecursionError:
             raise LangError(_TOO_DEEP) from None
 
-    def _check_names(self, env: Mapping[str, Any], functions: Mapping[str, Any]) -> None:
-        for name in self._roots:
-            if name not in env and name not in functions:
-                at = max(self.text.find(name), 0)
-                raise error_at(self.text, at, f"unknown name {name}")
+    def _check(self, env: Mapping[str, Any], functions: Mapping[str, Any], lax: bool) -> None:
+        """One verdict serves for all environments whose variables are of the same types."""
+        kinds = (lax, id(functions), *[type(env[n]) if n in env else None for n in self._names])
+        if kinds not in self._verdicts:
+            if len(self._verdicts) >= _MOST_VERDICTS:
+                self._verdicts.clear()
+            self._verdicts[kinds] = self._verdict(env, functions, lax)
+        if (refusal := self._verdicts[kinds]) is not None:
+            raise Refused(str(refusal))
+
+    def _verdict(
+        self, env: Mapping[str, Any], functions: Mapping[str, Any], lax: bool
+    ) -> Refused | None:
+        variables = {name: types.of(type(env[name])) for name in self._names if name in env}
+        try:
+            Checker(self.text, variables, functions, strict=not lax).type(self._tree)
+        except Refused as error:
+            return error
+        return None
 
 
 @lru_cache(maxsize=4096)
@@ -84,5 +99,5 @@ def eval_bool(text: str, env: Mapping[str, Any], functions: Mapping[str, Any] = 
 def _explained(text: str, error: LangError) -> LangError:
     """What only shows when running says which expression; what shows when compiling stands alone."""
     message = str(error)
-    compiling = "unexpected token" in message or message.startswith("unknown name")
+    compiling = isinstance(error, Refused) or "unexpected token" in message
     return error if compiling else LangError(f"unable to evaluate expression '{text}': {message}")
