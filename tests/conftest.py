@@ -1,4 +1,4 @@
-"""Every test begins with the logs as they are at import: none depends on who configured them before."""
+"""Every test begins with the logs as they are at import, and no property is false because the machine was busy."""
 
 import logging
 from collections.abc import Iterator
@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 _configure = structlog.configure
 
 
