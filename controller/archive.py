@@ -13,11 +13,13 @@ import structlog
 from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError
 from bireme.storage.ports import Database, Transaction
-from controller import archive_rows, selectors, store, submission
+from controller import archive_rows, selectors, store
+from controller.births import Seed
 from controller.listing import ListQuery
 from controller.model import Json, RunRow, labels_of
 from controller.ports import BadOption, WorkflowExists, WorkflowNotFound
 from controller.reading import Page, Reading, is_wanted
+from controller.resubmit import resubmit
 from controller.store import RunReader
 
 log = structlog.get_logger(__name__)
@@ -31,7 +33,9 @@ class Workflows(Protocol):
     async def operate(
         self, namespace: str, name: str, operation: str, options: dict[str, Any] | None = None
     ) -> dict[str, str]: ...
-    async def create(self, manifest: Json) -> Json: ...
+    async def create(
+        self, manifest: Json, *, firing: str = "", seed: Seed | None = None
+    ) -> Json: ...
     async def forget(self, uid: str) -> None: ...
 
 
@@ -100,9 +104,14 @@ class Archive:
             raise BadOption(f"'{operation}' is nothing to do with an archived workflow")
         row = await self._row(uid)
         if operation == "resubmit":
-            old = store.definition_of(row).manifest
-            made = submission.resubmitted(old, options.get("parameters") or ())
-            return await self._workflows.create(made)
+            return await resubmit(
+                self._workflows,
+                self._reading,
+                row,
+                self._clock.now(),
+                parameters=options.get("parameters") or (),
+                memoized=options.get("memoized") is True,
+            )
         if await self._reader.by_uid(uid) is None:
             await self._bring_back(row)
         try:

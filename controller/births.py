@@ -24,6 +24,7 @@ from controller.dag import model as dag
 from controller.dag.advance import advance
 from controller.dag.begin import begin
 from controller.dag.library import Library
+from controller.dag.state import Run
 from controller.model import Definition, HistoryRow, Json, RunRow, SleeperRow, cron_key
 from controller.submission import CRON, template_label
 from controller.templates import TemplateShelf
@@ -34,6 +35,8 @@ REMEMBERED_BYTES = 4_000_000
 """A spec in memory takes a few times its text."""
 LONGEST_NAME = 63
 _BEFOREHAND = "beforehand"
+Seed = Callable[[Run], list[dag.Change]]
+"""Puts nodes into a run that has not begun, and says what that changed."""
 T = TypeVar("T")
 
 
@@ -130,18 +133,29 @@ class Nursery:
         self._checked: _Remembered[_Checked] = _Remembered()
         self._libraries: _Remembered[Library] = _Remembered()
 
-    def bear(self, manifest: Json, now: datetime, *, firing: str = "", attempt: int = 0) -> Newborn:
+    def bear(
+        self,
+        manifest: Json,
+        now: datetime,
+        *,
+        firing: str = "",
+        attempt: int = 0,
+        seed: Seed | None = None,
+    ) -> Newborn:
         """The run that `manifest` asks for. Raises InvalidManifest with every problem.
 
-        For a firing, uid and name depend only on the firing (and on `attempt`, for a name that was taken).
+        `seed` puts nodes into it before it begins. For a firing, uid and name depend only on the firing (and on
+        `attempt`, for a name that was taken).
         """
         named = self._named(manifest, firing, attempt)
         definition = self._definition(named)
         uid = str(UUID(hex=digest("run", firing))) if firing else self._ids.uid()
         live = self.revive(definition, uid, now)
+        planted = seed(live.run) if seed else []
         if self._waits:
-            return Newborn(live, codec.new_row(live, firing), None, [])
-        return self._begun(live, now, firing)
+            entry = _first_entry(live, planted, now) if planted else None
+            return Newborn(live, codec.new_row(live, firing), entry, [])
+        return self._begun(live, planted, now, firing)
 
     async def prepare(self, manifest: Json, now: datetime) -> None:
         """Check and compile a large spec in a thread, so that `bear` finds it done. Raises as `bear` does."""
@@ -154,10 +168,11 @@ class Nursery:
         if key.size + len(msgspec.json.encode(base)) >= LARGE:
             await asyncio.to_thread(self.bear, manifest, now, firing=_BEFOREHAND)
 
-    def _begun(self, live: LiveRun, now: datetime, firing: str) -> Newborn:
+    def _begun(
+        self, live: LiveRun, planted: list[dag.Change], now: datetime, firing: str
+    ) -> Newborn:
         first = advance(live.run, [dag.Begin()], now)
-        live.n = 1
-        entry = HistoryRow(live.uid, 0, now.timestamp(), codec.encode_entry(first.changes))
+        entry = _first_entry(live, [*planted, *first.changes], now)
         rest = sleepers.row_of(live, first.effects, now)
         return Newborn(live, codec.new_row(live, firing), entry, first.effects, rest)
 
@@ -288,6 +303,11 @@ _LONGEST_NAME = 63
 """As the Kubernetes API server does it, a long generateName is cut to make room for its suffix."""
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def _first_entry(live: LiveRun, changes: list[dag.Change], now: datetime) -> HistoryRow:
+    live.n = 1
+    return HistoryRow(live.uid, 0, now.timestamp(), codec.encode_entry(changes))
 
 
 def _fingerprint(spec: Any, namespace: str, version: int) -> "Key":

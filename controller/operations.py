@@ -8,13 +8,14 @@ import msgspec
 from bireme.kit.clock import Clock
 from bireme.storage.ports import Database, Transaction
 from controller import codec, store, submission
-from controller.births import LiveRun
+from controller.births import LiveRun, Seed
 from controller.dag import model as dag
 from controller.dag.phase import Phase
 from controller.dag.retry_run import retry
 from controller.model import HistoryRow, Json, PhaseRow, RunRow
 from controller.ports import BadOption, WrongState
 from controller.reading import Reading, names
+from controller.resubmit import resubmit
 from controller.steps import Steps
 from executor.ports import Executor
 
@@ -39,7 +40,9 @@ class OperationOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 class Workflows(Protocol):
     """What of the controller an operation may need."""
 
-    async def create(self, manifest: Json, *, firing: str = "") -> Json: ...
+    async def create(
+        self, manifest: Json, *, firing: str = "", seed: Seed | None = None
+    ) -> Json: ...
     async def delete(self, namespace: str, name: str) -> None: ...
 
 
@@ -113,7 +116,7 @@ class Operations:
             now,
             options.restart_successful,
             options.node_field_selector,
-            _pairs(options.parameters),
+            submission.pairs(options.parameters),
         )
         await self._forget_removed(live, done.changes)
         entry = HistoryRow(live.uid, live.n, now.timestamp(), codec.encode_entry(done.changes))
@@ -142,13 +145,17 @@ class Operations:
         self._steps.welcome(live, effects, None if row.live else row)
 
     async def _resubmit(self, row: RunRow, options: OperationOptions) -> Names:
-        if options.memoized:
-            raise BadOption(
-                "resubmit: memoized is not available; `retry` goes on with what has succeeded"
+        return names(
+            await resubmit(
+                self._workflows,
+                self._reading,
+                row,
+                self._clock.now(),
+                parameters=options.parameters,
+                memoized=options.memoized,
+                firing=options.firing,
             )
-        old = store.definition_of(row).manifest
-        made = submission.resubmitted(old, options.parameters)
-        return names(await self._workflows.create(made, firing=options.firing))
+        )
 
     async def _delete(self, row: RunRow, options: OperationOptions) -> Names:
         await self._workflows.delete(row.namespace, row.name)
@@ -172,10 +179,6 @@ def _outputs(given: str | dict[str, str]) -> dict[str, str]:
         return msgspec.json.decode(given, type=dict[str, str])
     except msgspec.DecodeError as error:
         raise BadOption(f"outputParameters: expected a JSON object of texts: {error}") from error
-
-
-def _pairs(parameters: list[str]) -> dict[str, str]:
-    return {item["name"]: item["value"] for item in submission.override([], parameters)}
 
 
 def _names(row: RunRow) -> Names:

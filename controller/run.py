@@ -17,7 +17,7 @@ from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Transaction
 from controller import codec, listing, logs, store, submission
 from controller.archive import Archive
-from controller.births import LiveRun, Newborn, Nursery, born_at
+from controller.births import LiveRun, Newborn, Nursery, Seed, born_at
 from controller.dag import measure
 from controller.dag import model as dag
 from controller.dag.fold import index
@@ -133,11 +133,13 @@ class Controller:
         """Those of the workflows that have not ended; one that is gone has."""
         return store.live_of(tx, uids)
 
-    def place(self, tx: Transaction, manifest: Json, firing: str = "") -> Newborn | dict[str, str]:
+    def place(
+        self, tx: Transaction, manifest: Json, firing: str = "", seed: Seed | None = None
+    ) -> Newborn | dict[str, str]:
         """As `submit`; the new run itself, or the names of the one the firing made before."""
         now = self._clock.now()
         for attempt in range(NAMES_TRIED):
-            newborn = self._nursery.bear(manifest, now, firing=firing, attempt=attempt)
+            newborn = self._nursery.bear(manifest, now, firing=firing, attempt=attempt, seed=seed)
             if store.insert(tx, newborn.row):
                 if newborn.entry is not None:
                     store.append(tx, [newborn.entry], [])
@@ -159,17 +161,18 @@ class Controller:
         options: submission.SubmitOptions | None = None,
         *,
         firing: str = "",
+        seed: Seed | None = None,
     ) -> Json:
         """Create a workflow for a client; the whole object as it was born. `serverDryRun` only checks.
 
-        The same firing again gives the same workflow.
+        The same firing again gives the same workflow. `seed` puts nodes into it before it begins.
         """
         if options is not None:
             manifest = submission.apply_options(manifest, options)
         if options is not None and (options.server_dry_run or options.dry_run):
             return live_workflow(self._nursery.bear(manifest, self._clock.now()).live)
         await self.prepare(manifest)
-        made = await self._database.write(lambda tx: self.place(tx, manifest, firing))
+        made = await self._database.write(lambda tx: self.place(tx, manifest, firing, seed))
         if isinstance(made, Newborn):
             return live_workflow(made.live)
         return await self.reading.get(made["namespace"], made["name"])
@@ -191,7 +194,7 @@ class Controller:
         live = newborn.live
         self._estimate(live)
         self._watchers.tell(live, "ADDED")
-        if newborn.entry is None:
+        if not live.run.phase:
             self._queue(live)
             self._admit()
             return
@@ -356,7 +359,7 @@ class Controller:
 
     def returned(self, live: LiveRun) -> bool:
         """The run is in memory again; whether it goes on, for one that has not begun waits to be admitted."""
-        if live.n == 0:
+        if not live.run.phase:
             self._queue(live)
             return False
         self._throttle.enter(live.uid, live.namespace)

@@ -112,6 +112,11 @@ def override(existing: Sequence[Json], texts: Sequence[str]) -> list[Json]:
     return [*given.values(), *(item for item in existing if item["name"] not in given)]
 
 
+def pairs(texts: Sequence[str]) -> dict[str, str]:
+    """`k=v` texts as a mapping. Raises BadOption."""
+    return {item["name"]: item["value"] for item in override([], texts)}
+
+
 def parse_artifacts(texts: Sequence[str] | None) -> dict[str, str]:
     """`name=key` texts as a mapping; the last one of a name wins."""
     found = {}

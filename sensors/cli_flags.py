@@ -8,6 +8,7 @@ from sensors.errors import BadSensor
 Json = dict[str, Any]
 
 _SILENT = frozenset({"--wait", "-w", "--watch", "--log", "--strict"})
+_SWITCHES = frozenset({"--memoized", "--restart-successful"})
 _SHORT = {"-p": "--parameter", "-l": "--labels"}
 
 
@@ -17,6 +18,8 @@ def options(flags: list[str]) -> Json:
     for name, value in _pairs(flags):
         if name == "--parameter":
             found.setdefault("parameters", []).append(value)
+        elif name in _SWITCHES:
+            found[_camel(name)] = value != "false"
         else:
             found[_camel(name)] = value
     return found
@@ -42,7 +45,8 @@ def _pairs(flags: list[str]) -> Iterator[tuple[str, str]]:
             continue
         if not name.startswith("-"):
             raise BadSensor(f"argoWorkflow.args: '{flag}' is not a flag")
-        yield _SHORT.get(name, name), value if equals else next(rest, "")
+        has_value = equals or name in _SWITCHES
+        yield _SHORT.get(name, name), value if has_value else next(rest, "")
 
 
 def _camel(name: str) -> str:

@@ -17,10 +17,10 @@ from controller.dag import (
     variables,
 )
 from controller.dag.model import Change, Node, NodeChanged, NodesRemoved, RunChanged
+from controller.dag.patches import purge
 from controller.dag.phase import BAD, FULFILLED
 from controller.dag.state import Fan, Index, Member, Run, Tasks
 from controller.dag.tracking import LEAVES, counts_as_bad, tally, track
-from controller.dag.turn import purge
 from executor.model import Task
 
 

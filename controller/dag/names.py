@@ -56,3 +56,9 @@ def container_name(pod: str, container: str) -> str:
 
 def hook_name(name: str, hook: str) -> str:
     return f"{name}.onExit" if hook == "exit" else f"{name}.hooks.{hook}"
+
+
+def round_number(name: str, start: int) -> int:
+    """Which round of a loop a node is, by its name, in which `N:item)` begins at `start`; 0 outside of loops."""
+    number = name[start : name.find(":", start)]
+    return int(number) if number.isdecimal() else 0

@@ -10,7 +10,7 @@ from controller.dag.phase import BAD
 from controller.dag.state import Run
 from controller.dag.turn import Turn
 
-_EXECUTION = frozenset({"Pod", "Container", "HTTP", "Plugin"})
+EXECUTION = frozenset({"Pod", "Container", "HTTP", "Plugin"})
 _GROUPS = frozenset({"DAG", "Steps", "StepGroup", "TaskGroup"})
 
 
@@ -93,14 +93,19 @@ def _check(run: Run, restart_successful: bool, selector_text: str) -> None:
 def _failed(run: Run, chosen: set[str]) -> Iterator[str]:
     """Failed execution nodes after which nothing succeeded that will stay."""
     for node in run.nodes.values():
-        if node.type in _EXECUTION and node.phase in BAD and not _led_to_success(run, node, chosen):
+        if node.type in EXECUTION and node.phase in BAD and not _led_to_success(run, node, chosen):
             yield node.id
 
 
 def _led_to_success(run: Run, node: Node, chosen: set[str]) -> bool:
     start = node.owner if "retried" in node.flags and node.owner in run.nodes else node.id
     below = subtree(run, start) - {start} - chosen
-    return any(run.nodes[i].type in _EXECUTION and run.nodes[i].phase == "Succeeded" for i in below)
+    return any(_is_success(run.nodes[i]) for i in below)
+
+
+def _is_success(node: Node) -> bool:
+    """Whether the node is work that has succeeded. An exit handler runs whatever happened, and is run again."""
+    return node.type in EXECUTION and node.phase == "Succeeded" and not execute.is_exit(node.name)
 
 
 def subtree(run: Run, node_id: str) -> set[str]:

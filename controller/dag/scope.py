@@ -158,6 +158,10 @@ class Siblings(Mapping[str, str | None]):
         rounds = [c for c in children if c.slot == slot and "hooked" not in c.flags]
         if self._root == "steps" and not rounds:
             return {}
+        start = len(node.name) + (len(name) + 2 if self._root == "steps" else 1)
+        rounds.sort(
+            key=lambda c: names.round_number(c.name, start)
+        )  # a retry makes them anew, last
         found = {**basics(node), **gathered(self._run, rounds)}
         if node.phase in FULFILLED:
             self._aggregates[name] = found

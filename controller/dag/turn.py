@@ -21,6 +21,7 @@ from controller.dag.model import (
     RunChanged,
     StopTask,
 )  # fmt: skip
+from controller.dag.patches import born, purge
 from controller.dag.phase import BAD, FULFILLED, MOVES, REOPENS, RUN_MOVES, Phase
 from controller.dag.state import Run
 from controller.dag.tracking import counts_as_bad, tally, track, untrack
@@ -107,7 +108,7 @@ class Turn:
         if node.phase in FULFILLED:
             node.finished = self.now
         run.nodes[node.id] = node
-        self._patches[node.id] = _born(node)
+        self._patches[node.id] = born(node)
         for parent in parents:
             self.connect(parent, node.id)
         track(run, node)
@@ -369,31 +370,9 @@ class Turn:
                     self.move(node, to, pod.message)
 
 
-def _born(node: Node) -> dict[str, Any]:
-    defaults = _BLANK
-    return {
-        name: value
-        for name in NODE_FIELDS
-        if (value := getattr(node, name)) is not None and value != getattr(defaults, name)
-    }
-
-
-_BLANK = Node(id="", name="", type="Pod", phase="")
-NODE_FIELDS = tuple(f for f in Node.__struct_fields__ if f not in {"id", "children"})
-
-
 def is_hook(node: Node) -> bool:
     """Whether the node is a hook itself (attempts of a retried hook have a slot)."""
     return "hooked" in node.flags and node.slot < 0
-
-
-def purge(run: Run, gone: set[str]) -> None:
-    """Remove ids of dropped nodes from every list that mentions them."""
-    for node in run.nodes.values():
-        if node.children:
-            node.children = [c for c in node.children if c not in gone] or None
-        if node.outbound:
-            node.outbound = [c for c in node.outbound if c not in gone] or None
 
 
 def new_node(run: Run, name: str, **fields: Any) -> Node:

@@ -147,6 +147,7 @@ def resubmit(
     Examples:
       bireme resubmit ci-x7k2p
       bireme resubmit ci-x7k2p -p commit=c0ffee -o name
+      bireme resubmit ci-x7k2p --memoized     (after a failure: what succeeded is kept)
     """
     body = {
         "parameters": options.given_parameters(parameters, parameter_file),

@@ -127,7 +127,7 @@ async def test_other_operations_go_to_the_workflow_named(
     named = {"metadata": {"name": "run-1"}}
     spec = prepared(
         trigger, operation="retry", source={"resource": named},
-        args=["--node-field-selector", "templateName=a", "-p", "x=1"],
+        args=["--restart-successful", "--node-field-selector", "templateName=a", "-p", "x=1"],
     )  # fmt: skip
     firing = Firing(
         id="f", namespace="prod", sensor="s", trigger="t", kind="argoWorkflow", spec=spec
@@ -135,7 +135,11 @@ async def test_other_operations_go_to_the_workflow_named(
     assert not trigger.fits_inside(firing)
     receipt = await trigger.fire(firing)
     assert (receipt.name, receipt.note) == ("run-1", "retry")
-    options = {"nodeFieldSelector": "templateName=a", "parameters": ["x=1"]}
+    options = {
+        "restartSuccessful": True,
+        "nodeFieldSelector": "templateName=a",
+        "parameters": ["x=1"],
+    }
     assert deck.workflows.operations == [("prod", "run-1", "retry", options)]
 
 

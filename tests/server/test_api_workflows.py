@@ -3,6 +3,7 @@
 import asyncio
 import json
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 from tests.server.conftest import TOKEN, Running
@@ -96,6 +97,45 @@ async def test_a_workflow_can_be_suspended_resumed_and_deleted(engine: Running) 
     gone = await engine.ask("DELETE", f"{BASE}/{name}")
     assert (gone.status, gone.body) == (200, {})
     assert (await engine.ask("GET", f"{BASE}/{name}")).status == 404
+
+
+async def test_what_had_succeeded_is_kept_by_a_memoized_resubmission(
+    engine: Running, tmp_path: Path
+) -> None:
+    marker, runs = tmp_path / "marker", tmp_path / "runs"
+    scripts = {
+        "once": f"echo x >> {runs}; echo made",
+        "then": f"cat {marker} && echo $0 {{{{inputs.parameters.m}}}}",
+    }
+    given = {"parameters": [{"name": "m", "value": "{{steps.once.outputs.result}}"}]}
+    steps = [
+        [{"name": "once", "template": "once"}],
+        [{"name": "then", "template": "then", "arguments": given}],
+    ]
+    templates = [
+        {"name": name, "container": {"image": "x", "command": ["sh", "-c", text]}}
+        for name, text in scripts.items()
+    ]
+    templates[1]["inputs"] = {"parameters": [{"name": "m"}]}
+    manifest = {
+        "metadata": {"generateName": "w-"},
+        "spec": {"entrypoint": "main", "templates": [{"name": "main", "steps": steps}, *templates]},
+    }
+    name = await create(engine, manifest)
+    assert (await engine.ended(name))["status"]["phase"] == "Failed"
+    marker.write_text("there")
+    again = await engine.ask("PUT", f"{BASE}/{name}/resubmit", {"memoized": True})
+    assert again.status == 200, again
+    done = await engine.ended(again.body["metadata"]["name"])
+    assert done["status"]["phase"] == "Succeeded"
+    assert runs.read_text() == "x\n"
+    nodes = {node["displayName"]: node for node in done["status"]["nodes"].values()}
+    assert nodes["then"]["inputs"]["parameters"] == [{"name": "m", "value": "made"}]
+    assert nodes["once"]["message"].startswith("original pod: ")
+    refused = await engine.ask(
+        "PUT", f"{BASE}/{done['metadata']['name']}/resubmit", {"memoized": True}
+    )
+    assert refused.status in (400, 409), refused
 
 
 async def test_latest_is_the_newest(engine: Running) -> None:
