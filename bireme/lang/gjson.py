@@ -93,7 +93,9 @@ def find(json: str, path: str) -> Result:
         if applied is not None:
             return _continue(*applied)
     if len(path) > 1 and path[0] in "[{" and (multi := paths.selectors(path)) is not None:
-        return _continue(_multipath(json, path[0], multi[0]), multi[1])
+        if multi[1][:1] in ("", "|", "."):
+            return _continue(_multipath(json, path[0], multi[0]), multi[1])
+        path = multi[1]  # what is stuck to a multipath is looked for in its place
     if path.startswith(".."):
         return _in_array(f"[{','.join(scan.items(json, 0))}]", path[2:])
     start = re.search(r"[{\[]", json)
@@ -135,7 +137,12 @@ def _in_object(raw: str, path: str) -> Result:
             return find(value, step.rest) if step.piped else result_of(value)
         if value[0] in "{[" and (found := _inside(value, step.rest)).exists:
             return found
-    return NOTHING
+    return _nothing(step)
+
+
+def _nothing(step: paths.Step) -> Result:
+    """What there is when a step leads nowhere: a modifier after it is applied to nothing."""
+    return find("", step.rest) if step.piped and not step.more else NOTHING
 
 
 def _fits(key: str, step: paths.Step) -> bool:
@@ -150,12 +157,12 @@ def _in_array(raw: str, path: str) -> Result:
     if step.part == "#":
         return _hash(raw, step)
     if not (step.part.isascii() and step.part.isdigit()):
-        return NOTHING
+        return _nothing(step)
     index = int(step.part)
     for position, value in enumerate(scan.items(raw)):
         if position == index:
             return _found(value, step)
-    return NOTHING
+    return _nothing(step)
 
 
 def _found(value: str, step: paths.Step) -> Result:
@@ -190,7 +197,7 @@ def _query(raw: str, query: paths.Query) -> Result:
         if found.raw:
             every.append(found.raw)
     if not query.all:
-        return NOTHING
+        return NOTHING if pipe is None else find("", pipe)
     joined = f"[{','.join(every)}]"
     return Result(True, "JSON", joined) if pipe is None else find(joined, pipe)
 

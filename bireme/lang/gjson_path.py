@@ -87,6 +87,11 @@ def array_step(path: str) -> Step | Query:
         query = parse_query(path)
         if query is not None:
             return query
+    return _plain_step(path)
+
+
+def _plain_step(path: str) -> Step:
+    """Up to the next dot or bar, whatever stands there."""
     for at, char in enumerate(path):
         if char == "|" or (char == "." and not path.startswith("#")):
             return _split(path, at, path[:at], False)
@@ -107,8 +112,7 @@ def parse_query(path: str) -> Query | None:
         op, value = _operator(path[start:end].strip())
     rest = path[end + 1 :]
     every = rest.startswith("#")
-    step = array_step(path[end + 1 + every :]) if rest[every:] else Step("")
-    assert isinstance(step, Step)
+    step = _plain_step(path[end + 1 + every :]) if rest[every:] else Step("")
     return Query(name, op, value, every, _after(rest[every:], step))
 
 

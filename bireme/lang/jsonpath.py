@@ -6,6 +6,7 @@ filters in which a missing name makes the element fall out.
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +16,7 @@ from bireme.lang.errors import LangError
 Kind = str  # key, index, slice, all, union, filter, script, deep
 _MAX_PATH: Final = 10_000
 _NAME = re.compile(r"\.([^.\[\]\s'\"()]+)")
-_RANGE = re.compile(r"\s*(-?\d*)\s*:\s*(-?\d*)\s*(?::\s*(-?\d*)\s*)?")
+_RANGE = re.compile(r"\s*(-?\d+|)\s*:\s*(-?\d+|)\s*(?::\s*(-?\d+|)\s*)?")
 _INSIDE = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<path>[@$](?:\.[\w-]*[A-Za-z_]\w*|\[(?:'[^']*'|"[^"]*"|-?\d+)\])*)"""
 )
@@ -117,8 +118,13 @@ class Condition(NamedTuple):
         env: dict[str, Any] = {}
         for index, (from_root, path) in enumerate(self.paths):
             top = root if from_root else here
-            env[f"p{index}"] = _walk(root, top, path)
+            env[f"p{index}"] = _whole(_walk(root, top, path))
         return self.expression.evaluate(env)
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: what is whole counts as an integer, as `%` needs it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _condition(text: str) -> Condition:
@@ -208,11 +214,17 @@ def _slice(root: Any, value: Any, bounds: tuple[int | None, int | None, int | No
         raise LangError(f"range: invalid token target. expected [array slice] got [{_kind(value)}]")
     if bounds[2] == 0:
         raise LangError("range: invalid token out of range")
-    return value[slice(*bounds)]
+    start, stop, step = bounds
+    return value[start:stop][::step]  # a step backwards walks the same part from its end
 
 
 def _union(root: Any, value: Any, tokens: tuple[Token, ...]) -> list[Any]:
-    return [_ONE[token.kind](root, value, token.value) for token in tokens]
+    """Those of the names and indexes that lead somewhere."""
+    found = []
+    for token in tokens:
+        with suppress(LangError):
+            found.append(_ONE[token.kind](root, value, token.value))
+    return found
 
 
 def _filter(root: Any, value: Any, condition: Condition) -> list[Any]:

@@ -10,6 +10,7 @@ from bireme.lang.errors import LangError
 MAX_INDEX: Final = 100_000
 MAX_DEPTH: Final = 200
 Key = str | int
+_PART = re.compile(r"((?:\\.|[^.\\])*\\?)\.", re.DOTALL)
 _COMPLEX = re.compile(r"(?<!\\)[*?#@|]|(?:^|\.)[!{\[]")
 
 
@@ -41,7 +42,7 @@ def _parts(path: str) -> list[Key]:
     if path.count(".") > MAX_DEPTH:
         raise LangError(f"the path has more than {MAX_DEPTH} parts")
     parts: list[Key] = []
-    for raw in re.split(r"(?<!\\)\.", path):
+    for raw in _PART.findall(f"{path}."):
         plain = re.sub(r"\\(.)", r"\1", raw)
         if raw.startswith(":"):
             parts.append(plain[1:])
@@ -60,20 +61,28 @@ def _put(document: Any, parts: list[Key], value: Any, level: int = 0) -> Any:
         return _put_in_list(document, head, rest, value)
     if isinstance(document, dict):
         return document | {str(head): _put(document.get(str(head)), rest, value, level + 1)}
-    if isinstance(head, int) and level:
+    if head == "" or (isinstance(head, int) and (level or head >= 0)):
         return _put_in_list([], head, rest, value)
     return {str(head): _put(None, rest, value, level + 1)}
 
 
 def _put_in_list(items: list[Any], head: Key, rest: list[Key], value: Any) -> list[Any]:
-    if not isinstance(head, int):
+    """An empty name appends, as -1 does; a number that was written as a name is a number here."""
+    at = -1 if head == "" else _index(head)
+    if at is None:
         raise LangError(f"cannot set array element for non-numeric key '{head}'")
-    index = len(items) if head < 0 else head
+    index = len(items) if at < 0 else at
     if index > len(items) + MAX_INDEX:
         raise LangError(f"index {index} lies too far behind the end of the list")
     made = items + [None] * (index + 1 - len(items))
     made[index] = _put(made[index], rest, value, 1)
     return made
+
+
+def _index(head: Key) -> int | None:
+    if isinstance(head, int):
+        return head
+    return int(head) if head.isascii() and head.isdigit() else None
 
 
 def _drop(document: Any, parts: list[Key]) -> Any:
@@ -82,8 +91,9 @@ def _drop(document: Any, parts: list[Key]) -> Any:
         if rest:
             return document | {str(head): _drop(document[str(head)], rest)}
         return {key: value for key, value in document.items() if key != str(head)}
-    if isinstance(document, list) and isinstance(head, int) and document:
-        index = len(document) - 1 if head < 0 else head
+    at = _index(head)
+    if isinstance(document, list) and at is not None and document:
+        index = len(document) - 1 if at < 0 else at
         if index < len(document):
             kept = [_drop(document[index], rest)] if rest else []
             return document[:index] + kept + document[index + 1 :]

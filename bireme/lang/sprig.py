@@ -4,8 +4,11 @@ The library behind them is imported on first use: it costs a third of a second a
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import datetime, timedelta
 from functools import cache, wraps
+from inspect import signature, unwrap
+from itertools import chain, repeat
 from typing import Any, Final
 
 from bireme.lang.errors import LangError, OverBudget
@@ -31,6 +34,7 @@ _SIZED: Final = frozenset(
 MAX_SIZE: Final = 100_000
 MAX_SEARCHED: Final = 20_000
 Function = Callable[..., Any]
+_ZERO: Final[Mapping[str, Any]] = {"str": "", "int": 0, "float": 0.0, "dict": {}}
 
 
 @cache
@@ -85,7 +89,11 @@ def _capped(name: str, function: Function) -> Function:
 def _plain(name: str, function: Function) -> Function:
     from gotpl import FunctionResult
 
+    zeros = _zeros(function)
+
     def call(*args: Any) -> Any:
+        if None in args:
+            args = _without_nil(args, zeros)
         try:
             found = function(*map(_inward, args))
         except LangError:
@@ -99,6 +107,18 @@ def _plain(name: str, function: Function) -> Function:
         return _outward(found)
 
     return call
+
+
+def _zeros(function: Function) -> list[Any]:
+    """Of each parameter what stands for nil in a call: Go gives the zero value of the type. None where any will do."""
+    parameters = signature(unwrap(function)).parameters.values()
+    kinds = [str(parameter.annotation).partition("[")[0] for parameter in parameters]
+    return [_ZERO.get(kind) for kind in kinds]
+
+
+def _without_nil(args: tuple[Any, ...], zeros: list[Any]) -> tuple[Any, ...]:
+    given = zip(args, chain(zeros, repeat(None)), strict=False)
+    return tuple(copy(zero) if arg is None else arg for arg, zero in given)
 
 
 def _inward(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bireme.lang import expr
+from bireme.lang import environment, expr
 from bireme.lang.errors import LangError, Refused
 
 ENV = {"n": 1, "text": "a", "flag": True, "list": [1, "b"], "data": {"a": 1}, "nothing": None}
@@ -72,3 +72,15 @@ def test_the_verdict_depends_on_the_types_of_the_variables() -> None:
 
 def test_a_name_that_is_not_there_is_nil_where_that_is_allowed() -> None:
     assert expr.compile("missing == nil").evaluate({}, undefined_ok=True) is True
+
+
+def test_nil_given_to_a_sprig_function_is_the_zero_value_of_what_it_takes() -> None:
+    functions = environment.functions()
+    for text, value in {
+        "sprig.upper(nothing)": "",
+        "sprig.trunc(3, nothing)": "",
+        "sprig.atoi(nothing) + 1": 1,
+        "sprig.hasKey(nothing, 'a')": False,
+        "sprig.default('d', nothing)": "d",
+    }.items():
+        assert expr.compile(text).evaluate(ENV, functions) == value
