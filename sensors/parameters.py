@@ -13,7 +13,7 @@ from bireme.lang import gjson, gotemplate, sjson
 from bireme.lang.errors import LangError
 from events.model import Event
 from sensors.errors import BadSensor, CannotResolve
-from sensors.view import is_json
+from sensors.view import Found, View, is_json
 
 Events = Mapping[str, Event]
 Json = dict[str, Any]
@@ -74,8 +74,10 @@ def from_rows(given: list[Json]) -> list[Placement]:
 
 def decode(given: Any) -> list[Parameter]:
     """Parameters as the manifest has them. Raises BadSensor for a wrong shape."""
+    if not given:
+        return []
     try:
-        return msgspec.convert(given or [], list[Parameter], strict=False)
+        return msgspec.convert(given, list[Parameter], strict=False)
     except msgspec.ValidationError as error:
         raise BadSensor(f"parameters: {error}") from error
 
@@ -105,6 +107,8 @@ def resolve(source: Source, events: Events) -> Resolved | None:
 
 
 def _select(source: Source, event: Event, default: Resolved | None) -> tuple[Resolved | None, str]:
+    if source.data_key and not source.data_template and event.content_type == "application/json":
+        return _by_key(View(event), source.data_key), "<nil>"
     if source.data_template or source.data_key:
         return _from_json(data_as_json(event), source.data_template, source.data_key)
     if source.context_template or source.context_key:
@@ -124,9 +128,19 @@ def _from_json(document: str, template: str, key: str) -> tuple[Resolved | None,
     return found, failure
 
 
+def _by_key(view: View, key: str) -> Resolved | None:
+    """`value_by_key` in the data of an event. Raises CannotResolve with Argo's words."""
+    if not view.is_json:
+        raise CannotResolve("event data is not valid JSON")
+    return _read(view.find(key))
+
+
 def value_by_key(document: str, key: str) -> Resolved | None:
     """What a gjson path leads to; null counts as found and reads `null`."""
-    found = gjson.get(document, key)
+    return _read(gjson.get(document, key))
+
+
+def _read(found: Found | gjson.Result) -> Resolved | None:
     if not found.exists:
         return None
     return Resolved("null" if found.type == "Null" else found.text, found.type)
@@ -182,7 +196,7 @@ def whole(event: Event) -> str:
 
 def apply(target: Any, parameters: Sequence[Parameter], events: Events) -> Any:
     """`target` with every parameter placed, in order; the argument itself is not changed."""
-    result = json.loads(json.dumps(target)) if parameters else target
+    result = target
     for placement in placements(parameters, events):
         result = place(result, placement)
     return result

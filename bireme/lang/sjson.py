@@ -1,6 +1,7 @@
 """sjson: putting a value at a path in a decoded JSON document. Nothing given is changed; a new document comes out."""
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from bireme.lang import gjson, gojson
@@ -22,10 +23,11 @@ def set(document: Any, path: str, value: Any) -> Any:
     """
     if not path:
         raise LangError("path cannot be empty")
-    if _COMPLEX.search(path):
-        found = _locate(document, path)
-        return document if found is None else _put(document, found, value)
-    return _put(document, _parts(path), value)
+    plain = _plain(path)
+    if plain is not None:
+        return _put(document, plain, value)
+    found = _locate(document, path)
+    return document if found is None else _put(document, found, value)
 
 
 def delete(document: Any, path: str) -> Any:
@@ -35,6 +37,12 @@ def delete(document: Any, path: str) -> Any:
     if _COMPLEX.search(path):
         raise LangError("cannot delete value from a complex path")
     return _drop(document, _parts(path))
+
+
+@lru_cache(maxsize=1024)
+def _plain(path: str) -> list[Key] | None:
+    """The parts of a path without wildcards and queries, which is asked for again and again; never changed."""
+    return None if _COMPLEX.search(path) else _parts(path)
 
 
 def _parts(path: str) -> list[Key]:
