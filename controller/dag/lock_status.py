@@ -34,7 +34,10 @@ def of_run(run: Run) -> Json:
     held: dict[str, list[str]] = {}
     waiting: dict[str, list[str]] = {}
     locks: dict[str, Lock] = {}
-    for holder, hold in holders(run):
+    every = list(holders(run))
+    if not every:
+        return {}
+    for holder, hold in every:
         locks |= {lock.name: lock for lock in hold.locks}
         named = [lock.name for lock in hold.locks] if hold.held else []
         for name in named:

@@ -47,8 +47,11 @@ def is_held_back(turn: Turn) -> bool:
 def want_locks(turn: Turn) -> None:
     """Read which locks the whole run wants. Raises BadLocks or LangError."""
     run = turn.run
-    asked = tags.compile_tags(run.spec.get("synchronization") or {})
-    found = substitute.resolve(asked, run.variables)
+    asked = run.spec.get("synchronization")
+    if not asked:
+        turn.change_run(hold=None)
+        return
+    found = substitute.resolve(tags.compile_tags(asked), run.variables)
     turn.change_run(hold=locks.wanted(found, run.source.namespace))
 
 

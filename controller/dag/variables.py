@@ -8,6 +8,8 @@ from typing import Any
 from controller.dag.model import Json, Source
 from controller.dag.state import Run
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 _SCHEDULED = "workflows.argoproj.io/scheduled-time"
 
 
@@ -17,7 +19,7 @@ class BadParameters(Exception):
 
 def text_of(value: Any) -> str:
     """Compact JSON as Go writes it: keys sorted, `<`, `>` and `&` escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    text = _SORTED(value)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -78,7 +80,7 @@ def listing(parameters: list[Json]) -> str:
     """Parameter objects as a JSON list, fields in Argo's order."""
     order = ("name", "default", "value", "valueFrom", "globalName", "enum", "description")
     plain = [{k: p[k] for k in order if p.get(k) is not None} for p in parameters]
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT(plain)
 
 
 def labels(kind: str, values: Mapping[str, str]) -> dict[str, str | None]:
