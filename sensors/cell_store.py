@@ -1,6 +1,6 @@
 """The rows of what sensors keep by key. No decisions are taken here."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -95,6 +95,23 @@ def put_off(
         f"UPDATE sensor_cells SET due_at = ? WHERE {_HERE} AND due_at <= ?",
         [(until, sensor, *address, now) for sensor, address in cells],
     )
+
+
+async def every(database: Database, batch: int) -> AsyncIterator[tuple[str, Cell]]:
+    """All cells with their sensors, read `batch` at a time."""
+    after = ("", "", "", "")
+    while rows := await database.read(_EVERY, (*after, batch)):
+        *last, _ = rows[-1]
+        after = (last[0], last[1], last[2], last[3])
+        for sensor, *_, state in rows:
+            yield sensor, _cell.decode(state)
+
+
+_EVERY = (
+    "SELECT sensor, trigger_name, kind, key, state FROM sensor_cells "
+    "WHERE (sensor, trigger_name, kind, key) > (?, ?, ?, ?) "
+    "ORDER BY sensor, trigger_name, kind, key LIMIT ?"
+)
 
 
 async def next_due(database: Database) -> float | None:

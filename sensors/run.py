@@ -28,6 +28,7 @@ from sensors.outbox import Outbox
 from sensors.ports import Cluster, Workflows
 from sensors.review import Review
 from sensors.surroundings import Surroundings
+from sensors.sweep import Policy, Sweeper
 from sensors.timekeeper import Timekeeper
 
 log = structlog.get_logger(__name__)
@@ -57,12 +58,12 @@ class SensorBank:
         scripts: Scripts = NO_SCRIPTS,
         reach: Reach = EVERYWHERE,
         cluster: Cluster | None = None,
-        retain_s: float = 7 * 86400.0,
+        keep: Policy | None = None,
     ) -> None:
         self.database = database
         self.clock = clock
         self.scripts = scripts
-        self._retain_s = retain_s
+        self._keep = keep or Policy()
         surroundings = Surroundings(
             clock=clock,
             ids=ids,
@@ -73,6 +74,7 @@ class SensorBank:
             cluster=cluster,
         )
         self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom())
+        self.sweeper = Sweeper(database, clock, workflows, self._keep)
         self.timekeeper = Timekeeper(database, clock, self.ring)
         self._entries: dict[str, Entry] = {}
         self._index: dict[Route, tuple[Entry, ...]] = {}
@@ -143,9 +145,9 @@ class SensorBank:
     def pass_over(self, tx: Transaction) -> None:
         """Before retention: sensors that have seen all of the log say so, removed ones no longer hold it.
 
-        Failed events that nobody has tried again for `retain_s` are forgotten, as events are.
+        Failed events that nobody has tried again for `keep.age_s` are forgotten, as events are.
         """
-        quarantine.trim(tx, self.clock.now().timestamp() - self._retain_s)
+        quarantine.trim(tx, self.clock.now().timestamp() - self._keep.age_s)
         newest = log_rows.newest(tx)
         settled = [entry.key for entry in tuple(self._entries.values()) if entry.is_settled]
         store.move(tx, [(key, newest) for key in settled])
@@ -153,11 +155,12 @@ class SensorBank:
             log_rows.forget_cursor(tx, store.consumer(key))
 
     async def run(self) -> None:
-        """Catch up with what was missed, and act on firings, until cancelled."""
+        """Catch up with what was missed, act on firings and forget what is over, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._catch_up_forever())
             tasks.create_task(self.outbox.run())
             tasks.create_task(self.timekeeper.run())
+            tasks.create_task(self.sweeper.run())
 
     async def close(self) -> None:
         """Let go of the triggers' clients; call after `run` has ended."""

@@ -61,7 +61,10 @@ class Settings:
     """Seconds between two looks at the watched directory. BIREME_WATCH_INTERVAL_S."""
 
     retain_events_s: float = 7 * 86400.0
-    """Seconds that events, decisions and finished firings are kept. BIREME_RETAIN_EVENTS_S."""
+    """Seconds that events with their decisions, and finished firings, are kept. BIREME_RETAIN_EVENTS_S."""
+
+    retain_events: int = 1_000_000
+    """At most so many events, and so many finished firings, are kept. BIREME_RETAIN_EVENTS."""
 
     archive_s: float = 7 * 86400.0
     """Seconds that workflows which ttlStrategy or a history limit has taken from the list stay in the archive; 0
@@ -118,6 +121,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         secrets_dir=_path(env, "BIREME_SECRETS_DIR"),
         watch_interval_s=_number(env, "BIREME_WATCH_INTERVAL_S", 1),
         retain_events_s=_number(env, "BIREME_RETAIN_EVENTS_S", 7 * 86400),
+        retain_events=int(_number(env, "BIREME_RETAIN_EVENTS", 1_000_000)),
         archive_s=_number(env, "BIREME_ARCHIVE_S", 7 * 86400),
         targets=env.get("BIREME_TARGETS") or "",
         max_request_bytes=int(_number(env, "BIREME_MAX_REQUEST_BYTES", 8 * 2**20)),

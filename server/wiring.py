@@ -27,6 +27,7 @@ from events.run import EventBank
 from events.state import StoredState
 from executor.ports import Executor
 from sensors.run import SensorBank
+from sensors.sweep import Policy
 from server import parts
 from server.cluster import ClusterPort
 from server.deck import Deck
@@ -101,9 +102,11 @@ def join(
         scripts=scripts,
         reach=settings.reach,
         cluster=ClusterPort(cluster) if cluster else None,
-        retain_s=settings.retain_events_s,
+        keep=Policy(age_s=settings.retain_events_s, count=settings.retain_events),
     )
-    retention = Retention(age=timedelta(seconds=settings.retain_events_s))
+    retention = Retention(
+        age=timedelta(seconds=settings.retain_events_s), count=settings.retain_events
+    )
     bus = SqliteBus(database, clock, sensors.consume, retention, sensors.pass_over)
     carriers = Carriers(bus, database, clock, ids, secrets)
     listeners = Listeners(settings.host)

@@ -161,6 +161,8 @@ def _origin(row: Any, found: Mapping[str, Any], fired: list[dict[str, Any]]) -> 
     if row.cron:
         return f"started by CronWorkflow {row.cron}"
     labels = found["metadata"].get("labels") or {}
+    if sensor := labels.get("events.argoproj.io/sensor"):
+        return f"fired by sensor {sensor}; the firing and its events are kept no longer"
     before = labels.get("workflows.argoproj.io/resubmitted-from-workflow")
     if before:
         return f"resubmitted from workflow {before}"

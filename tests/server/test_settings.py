@@ -36,6 +36,11 @@ def test_options_that_were_not_given_change_nothing() -> None:
     assert read.with_(port=None, host="::1").port == settings.DEFAULT_PORT
 
 
+def test_how_long_and_how_many_events_are_kept_can_be_said() -> None:
+    read = settings.from_environment({"HOME": "/h", "BIREME_RETAIN_EVENTS": "5000"})
+    assert (read.retain_events, read.retain_events_s) == (5000, 7 * 86400)
+
+
 def test_executor_plugins_are_addresses_by_name() -> None:
     env = {"HOME": "/h", "BIREME_EXECUTOR_PLUGINS": "a=http://x:1, b=https://y/?q=1"}
     assert settings.from_environment(env).executor_plugins == {
