@@ -155,12 +155,11 @@ class SensorBank:
             log_rows.forget_cursor(tx, store.consumer(key))
 
     async def run(self) -> None:
-        """Catch up with what was missed, act on firings and forget what is over, until cancelled."""
+        """Catch up with what was missed, and act on firings, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._catch_up_forever())
             tasks.create_task(self.outbox.run())
             tasks.create_task(self.timekeeper.run())
-            tasks.create_task(self.sweeper.run())
 
     async def close(self) -> None:
         """Let go of the triggers' clients; call after `run` has ended."""

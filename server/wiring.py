@@ -201,6 +201,7 @@ def loops(deck: Deck, directory: Directory | None) -> dict[str, Awaitable[None]]
         "crons": deck.crons.run(),
         "sensors": deck.sensors.run(),
         "bus": deck.bus.run(),
+        "sweeper": deck.sensors.sweeper.run(),
     }
     if directory is not None:
         running["directory"] = directory.run()
