@@ -57,14 +57,17 @@ class Outbox:
 
     def acts_inside(self, firing: Firing, not_before: float, now: float) -> FiresInside | None:
         """The trigger that can act on the firing in the transaction at hand, if it can and may by now."""
+        return self._insider(firing) if not_before <= now else None
+
+    def _insider(self, firing: Firing) -> FiresInside | None:
         kind = firing.kind
-        if kind not in self._insiders:
+        if (
+            kind not in self._insiders
+        ):  # asking what a trigger can do takes longer than acting on most
             trigger = self.trigger(kind)
             self._insiders[kind] = trigger if isinstance(trigger, FiresInside) else None
         insider = self._insiders[kind]
-        if insider is None or not_before > now or not insider.fits_inside(firing):
-            return None
-        return insider
+        return insider if insider is not None and insider.fits_inside(firing) else None
 
     def put_all(
         self, tx: Transaction, firings: Iterable[tuple[Firing, float]], now: float
@@ -188,9 +191,10 @@ class Outbox:
             failure = error
             await self.database.write(lambda tx: self._note(tx, firing, attempts + 1, failure))
             return
-        if isinstance(trigger, FiresInside) and trigger.fits_inside(ready):
+        insider = self._insider(ready)
+        if insider is not None:
             await self.database.write(
-                lambda tx: self._inside(tx, trigger, ready, attempts, self._now())
+                lambda tx: self._inside(tx, insider, ready, attempts, self._now())
             )
             return
         if firing.slot is not None and not await self._is_wanted(firing):

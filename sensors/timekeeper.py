@@ -39,8 +39,10 @@ class Timekeeper:
     async def _round(self) -> float:
         """Ring what is due; the seconds until it is worth looking again."""
         try:
-            if (await self._left()) <= 0:
-                await self.database.write(self.ring)
+            left = await self._left()
+            if left > 0:
+                return left
+            await self.database.write(self.ring)
             return await self._left()
         except ServiceError as error:
             log.warning("timers_wait_for_storage", error=str(error))
