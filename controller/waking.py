@@ -109,6 +109,8 @@ class Waking:
 
     async def _batch(self, count: int) -> None:
         uids = self._sleepers.next(count)
+        if not uids:
+            return
         rows, histories = await self._read(uids)
         found = [await self._revive(row, histories.get(row.uid, ())) for row in rows]
         back = [live for live in found if live is not None and self._take(live)]
