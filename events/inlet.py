@@ -17,7 +17,17 @@ from bireme.kit.ids import Ids, digest
 from bireme.storage.ports import Transaction
 from events import fields
 from events.model import Event
-from events.ports import BadSourceConfig, Bus, EventSource, NewEvent, Place, Surroundings
+from events.patience import until_durable
+from events.ports import (
+    BadSourceConfig,
+    Bus,
+    EventSource,
+    NewEvent,
+    Place,
+    Poison,
+    PoisonMessage,
+    Surroundings,
+)
 from events.registry import sources
 
 if TYPE_CHECKING:
@@ -46,6 +56,7 @@ class SourceStatus(msgspec.Struct, kw_only=True, rename="camel"):
     filtered: int = 0
     filter_errors: int = 0
     failed: int = 0
+    poison: int = 0
     last_event_at: datetime | None = None
 
 
@@ -75,7 +86,9 @@ class Inlet:
     """Runs one source, again when it fails, and publishes what it hands over. `settled` is set once it listens, or
     once it has said why it does not."""
 
-    def __init__(self, one: Configured, around: Surroundings, bus: Bus) -> None:
+    def __init__(
+        self, one: Configured, around: Surroundings, bus: Bus, poison: Poison | None = None
+    ) -> None:
         self.one = one
         self.task: asyncio.Task[None] | None = None
         self.settled = asyncio.Event()
@@ -83,8 +96,9 @@ class Inlet:
         self.status = SourceStatus(
             namespace=place.namespace, name=place.name, kind=place.kind, subject=place.subject
         )
-        self._around = dataclasses.replace(around, ready=self._listens)
+        self._around = dataclasses.replace(around, ready=self._listens, set_aside=self._set_aside)
         self._bus = bus
+        self._poison = poison
         self._event_ids = _EventIds(around.ids)
         self._filter: PayloadFilter | None = None
         self._log = log.bind(source=place.name, subject=place.subject, kind=place.kind)
@@ -164,6 +178,15 @@ class Inlet:
         self.status.duplicates += len(events) - new
         self.status.last_event_at = now
         return accepted
+
+    async def _set_aside(self, found: Sequence[PoisonMessage]) -> None:
+        """Told first: what cannot be kept for now is seen in the log."""
+        for one in found:
+            self._log.error("message_is_poison", error=one.reason, bytes=len(one.raw), **one.where)
+        self.status.poison += len(found)
+        if found and self._poison is not None:
+            kept = partial(self._poison.keep, self._around.place, found)
+            await until_durable(kept, len(found), self._around.clock)
 
     def _note(self, tx: Transaction, facts: Mapping[str, bytes | None]) -> None:
         self._around.state.note_inside(tx, self._around.place, facts)

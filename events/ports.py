@@ -86,6 +86,25 @@ class SourceState(Protocol):
     ) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PoisonMessage:
+    """A message that can be no event. `where` names it as its server does; `reason` never says what is in it."""
+
+    reason: str
+    where: Mapping[str, Any]
+    raw: bytes
+
+
+class Poison(Protocol):
+    """Where such messages are kept. Durable on return."""
+
+    async def keep(self, place: Place, found: Sequence[PoisonMessage]) -> None: ...
+
+
+async def _nowhere(found: Sequence[PoisonMessage]) -> None:
+    """For surroundings that keep none."""
+
+
 class HttpServers(Protocol):
     """HTTP listeners shared by the webhook kinds: several routes may live on one port."""
 
@@ -104,7 +123,8 @@ class HttpServers(Protocol):
 class Surroundings:
     """What the shell gives every source. A source's own clients are its own affair.
 
-    A source calls `ready` once nothing that happens from now on can escape it.
+    A source calls `ready` once nothing that happens from now on can escape it, and `set_aside` with messages that can
+    be no event, before it acknowledges them: they are counted, told and kept, and that is waited for.
     """
 
     place: Place
@@ -114,6 +134,7 @@ class Surroundings:
     state: SourceState
     http: HttpServers
     ready: Callable[[], None] = lambda: None
+    set_aside: Callable[[Sequence[PoisonMessage]], Awaitable[None]] = _nowhere
 
 
 class BusAway(EventsError, ServiceError):

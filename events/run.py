@@ -11,7 +11,7 @@ from bireme.kit.errors import Conflict, InvalidManifest, NotFound, Problem
 from bireme.kit.ids import Ids
 from bireme.kit.supervise import TaskScope
 from events.inlet import Configured, Inlet, SourceStatus
-from events.ports import Bus, HttpServers, Place, Secrets, SourceState, Surroundings
+from events.ports import Bus, HttpServers, Place, Poison, Secrets, SourceState, Surroundings
 from events.registry import sources
 from events.rewind import REWIND, Rewind
 
@@ -40,6 +40,7 @@ class EventBank:
         secrets: Secrets,
         state: SourceState,
         http: HttpServers,
+        poison: Poison | None = None,
     ) -> None:
         self._bus_of = bus_of
         self._clock = clock
@@ -47,6 +48,7 @@ class EventBank:
         self._secrets = secrets
         self._state = state
         self._http = http
+        self._poison = poison
         self._scope = TaskScope("events")
         self._inlets: dict[Place, Inlet] = {}
 
@@ -118,7 +120,7 @@ class EventBank:
             http=self._http,
         )
         bus = self._bus_of(one.place.namespace, one.bus)
-        inlet = Inlet(one, around, bus)
+        inlet = Inlet(one, around, bus, self._poison)
         self._inlets[one.place] = inlet
         inlet.task = self._scope.start(f"{one.place.name}.{one.place.subject}", inlet.run())
 

@@ -3,24 +3,29 @@
 import asyncio
 import base64
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import orjson
-import structlog
 
 from bireme.kit.errors import MissingExtra, ServiceError
 from events import fields
 from events.patience import publish_until_durable
-from events.ports import EventsError, NewEvent, Place, Publish, Secrets, Surroundings
-
-log = structlog.get_logger(__name__)
+from events.ports import (
+    EventsError,
+    NewEvent,
+    Place,
+    PoisonMessage,
+    Publish,
+    Secrets,
+    Surroundings,
+)
 
 T = TypeVar("T")
 BATCH = 500
 """Messages published together: one commit."""
 MOST_BYTES = 16 << 20
-"""A body larger than this is told in the log and makes no event."""
+"""A body larger than this makes no event, and is set aside."""
 
 
 class ServerAway(EventsError, ServiceError):
@@ -44,19 +49,23 @@ def missing(extra: str, kind: str) -> MissingExtra:
 
 
 class Poison(EventsError):
-    """A message that can be no event; the words say why, and never what was in it."""
+    """A message that can be no event; the words say why, and never what was in it, which is `raw`."""
+
+    def __init__(self, message: str, raw: bytes = b"") -> None:
+        super().__init__(message)
+        self.raw = raw
 
 
 def body(raw: bytes, json_body: bool) -> Any:
     """The message as payloads hold it: JSON as it was written, else base64. Raises Poison."""
     if len(raw) > MOST_BYTES:
-        raise Poison(f"{len(raw)} bytes, at most {MOST_BYTES} make an event")
+        raise Poison(f"{len(raw)} bytes, at most {MOST_BYTES} make an event", raw)
     if not json_body:
         return base64.b64encode(raw).decode()
     try:
         orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise Poison(f"jsonBody is true, but this is no JSON: {error}") from error
+        raise Poison(f"jsonBody is true, but this is no JSON: {error}", raw) from error
     return orjson.Fragment(raw)
 
 
@@ -70,7 +79,7 @@ def event(
 
 
 class Forwarder(Generic[T]):
-    """Makes messages events and returns once they are durable. One that can be none is told in the log by `where`."""
+    """Makes messages events and returns once they are durable. One that can be none is set aside, by its `where`."""
 
     def __init__(
         self,
@@ -84,24 +93,25 @@ class Forwarder(Generic[T]):
 
     async def __call__(self, publish: Publish, messages: list[T]) -> list[T]:
         """Waits while the store is away. Gives back the messages that were poison."""
+        events, poison = await self.made(messages)
+        if events:
+            await publish_until_durable(publish, events, self._around.clock)
+        return poison
+
+    async def made(self, messages: Iterable[T]) -> tuple[list[NewEvent], list[T]]:
+        """The events, not published yet, and the messages that are none and have been set aside."""
         events: list[NewEvent] = []
         poison: list[T] = []
+        aside: list[PoisonMessage] = []
         for message in messages:
             try:
                 events.append(self._event_of(message))
             except Poison as error:
                 poison.append(message)
-                place = self._around.place
-                log.error(
-                    "message_is_poison",
-                    source=place.name,
-                    subject=place.subject,
-                    error=str(error),
-                    **self._where(message),
-                )
-        if events:
-            await publish_until_durable(publish, events, self._around.clock)
-        return poison
+                aside.append(PoisonMessage(str(error), self._where(message), error.raw))
+        if aside:
+            await self._around.set_aside(aside)
+        return events, poison
 
 
 class Inbox(Generic[T]):

@@ -105,6 +105,7 @@ def _source_families(deck: "Deck") -> "list[Metric]":
             ("accepted", "Events a source has published."),
             ("filtered", "Events a source's own filter turned away."),
             ("failed", "Events that could not be kept."),
+            ("poison", "Messages that can be no event, and were set aside."),
         )
     }
     up = GaugeMetricFamily("bireme_source_up", "1 while a source listens.", labels=labels)

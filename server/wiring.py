@@ -23,6 +23,7 @@ from controller.templates import TemplateShelf
 from events.buses.sqlite import Retention, SqliteBus
 from events.carriers import Carriers
 from events.http import Listeners
+from events.poison import StoredPoison
 from events.run import EventBank
 from events.state import StoredState
 from executor.ports import Executor
@@ -117,6 +118,7 @@ def join(
         secrets=secrets,
         state=StoredState(database),
         http=listeners,
+        poison=StoredPoison(database, clock),
     )
     given = takers(
         shelf=controller.shelf,

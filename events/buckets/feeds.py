@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
 from aiohttp import web
 
 from bireme.kit.clock import Clock
@@ -15,9 +14,7 @@ from events.buckets.bucket import Bucket
 from events.buckets.catalogue import Taker
 from events.buckets.objects import Change, NotANotification, Wanted
 from events.http import Refused, text
-from events.ports import BadSourceConfig, Surroundings
-
-log = structlog.get_logger(__name__)
+from events.ports import BadSourceConfig, PoisonMessage, Surroundings
 
 Take = Callable[[Sequence[Change]], Awaitable[None]]
 # Once a feed hears, it looks at what lies there; nothing can happen unseen in between.
@@ -82,15 +79,18 @@ class SqsFeed:
     async def _handle(self, messages: Sequence[queue.Message]) -> Collection[str]:
         told: list[Change] = []
         done: set[str] = set()
+        poison: list[PoisonMessage] = []
         for message in messages:
             try:
                 told += objects.changes(message.body)
             except NotANotification as error:
-                fate = "left for the redrive policy" if self._config.dlq else "deleted"
-                log.error("message_not_understood", message=message.id, error=str(error), fate=fate)
+                where = {"message": message.id}
+                poison.append(PoisonMessage(str(error), where, message.body.encode()))
                 if self._config.dlq:
                     continue
             done.add(message.id)
+        if poison:
+            await self._around.set_aside(poison)
         await self._take(told)
         return done
 

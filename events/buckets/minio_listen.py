@@ -6,16 +6,13 @@ from contextlib import asynccontextmanager
 from urllib.parse import quote, urlsplit
 
 import aiohttp
-import structlog
 import yarl
 
 from bireme.kit.errors import ServiceError
 from events import fields
 from events.buckets import objects, sigv4
 from events.buckets.objects import Change, NotANotification, Wanted
-from events.ports import BadSourceConfig, EventsError, Surroundings
-
-log = structlog.get_logger(__name__)
+from events.ports import BadSourceConfig, EventsError, PoisonMessage, Surroundings
 
 # MinIO writes a blank every few seconds; silence for this long is a dead connection.
 _SILENCE_S = 60.0
@@ -104,19 +101,19 @@ class Listening:
                     f"{self._endpoint} sends a line longer than {_LONGEST_LINE} bytes"
                 )
             for line in lines:
-                if found := _changes(line):
+                if found := await self._changes(line):
                     yield found
         raise ListenFailed(f"{self._endpoint} ended the stream")
 
-
-def _changes(line: bytes) -> list[Change]:
-    if not line.strip():
-        return []
-    try:
-        return objects.changes(line)
-    except NotANotification as error:
-        log.error("notification_not_understood", error=str(error))
-        return []
+    async def _changes(self, line: bytes) -> list[Change]:
+        if not line.strip():
+            return []
+        try:
+            return objects.changes(line)
+        except NotANotification as error:
+            where = {"bucket": self._wanted.bucket}
+            await self._around.set_aside([PoisonMessage(str(error), where, line)])
+            return []
 
 
 def _context(authority: bytes) -> ssl.SSLContext:

@@ -101,7 +101,9 @@ class AzureQueueStorageSource:
         try:
             return base64.b64decode(message.text, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise streams.Poison(f"decodeMessage is true, but this is no base64: {error}") from None
+            raise streams.Poison(
+                f"decodeMessage is true, but this is no base64: {error}", message.text.encode()
+            ) from None
 
 
 def _where(message: azure_queue.Message) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from events.registry import sources
 
 _CALL = "/generic.Eventing/StartEventSource"
 _BYTES = 2  # the wire type of texts and bytes
+_MOST_ANSWER = 64 << 20  # larger messages end the stream; those up to it are refused one by one
 
 
 @sources.register("generic")
@@ -54,7 +55,7 @@ class GenericSource:
         except ImportError as error:
             raise streams.missing("grpc", "generic") from error
         config = self._config
-        options = [("grpc.max_receive_message_length", streams.MOST_BYTES + 1024)]
+        options = [("grpc.max_receive_message_length", _MOST_ANSWER)]
         if config.insecure:
             channel = aio.insecure_channel(config.url, options=options)
         else:
@@ -79,7 +80,7 @@ class GenericSource:
         try:
             raw = dict(decode(message)).get(2, b"")
         except ValueError as error:
-            raise streams.Poison(str(error)) from error
+            raise streams.Poison(str(error), message) from error
         return streams.event(
             {"body": streams.body(raw, self._config.json_body)}, self._config.metadata
         )

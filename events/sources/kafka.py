@@ -19,7 +19,6 @@ told too, for those who look at its lag. A source without a group goes on where 
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -30,8 +29,8 @@ import structlog
 
 from bireme.kit.backoff import Backoff
 from bireme.kit.errors import ServiceError
-from events import fields, kafka
-from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
+from events import fields, kafka, streams
+from events.ports import BadSourceConfig, NewEvent, PoisonMessage, Publish, Surroundings
 from events.registry import sources
 from events.rewind import REWIND, Rewind
 from events.tls import Tls
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_MOST_BYTES = 16 << 20
 _BATCH = 500
 _POLL_MS = 1000
 _QUIET_POLLS = 10
@@ -252,12 +250,7 @@ class KafkaSource:
             one: self._marks[one]._replace(offset=records[-1].offset + 1)
             for one, records in mine.items()
         }
-        events = [
-            event
-            for one, records in mine.items()
-            for record in records
-            if (event := self._event(one, record, self._marks[one].generation))
-        ]
+        events = await self._events(mine)
         attempt = 0
         while True:
             try:
@@ -275,17 +268,30 @@ class KafkaSource:
             consumer.resume(*consumer.assignment())
         self._marks.update(marks)
 
-    def _event(
-        self, partition: "TopicPartition", record: "ConsumerRecord", generation: int
-    ) -> NewEvent | None:
-        body = self._body(partition, record)
-        if body is None:
-            return None
+    async def _events(
+        self, found: "Mapping[TopicPartition, Sequence[ConsumerRecord]]"
+    ) -> list[NewEvent]:
+        """Poison is set aside."""
+        events: list[NewEvent] = []
+        poison: list[PoisonMessage] = []
+        for one, records in found.items():
+            for record in records:
+                try:
+                    events.append(self._event(record, self._marks[one].generation))
+                except streams.Poison as error:
+                    where = _where(one, record.offset)
+                    poison.append(PoisonMessage(str(error), where, error.raw))
+        await self._around.set_aside(poison)
+        return events
+
+    def _event(self, record: "ConsumerRecord", generation: int) -> NewEvent:
+        """Raises streams.Poison."""
+        nothing = b"null" if self._config.json_body else b""
         payload: dict[str, Any] = {
             "topic": record.topic,
             "key": (record.key or b"").decode("utf-8", "replace"),
             "partition": record.partition,
-            "body": body,
+            "body": streams.body(record.value or nothing, self._config.json_body),
             "timestamp": _go_time(record.timestamp),
             "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
         }
@@ -299,21 +305,6 @@ class KafkaSource:
             id=f"{place.name}:{place.subject}:{where}",
             dedup=where,
         )
-
-    def _body(self, partition: "TopicPartition", record: "ConsumerRecord") -> Any:
-        value = record.value
-        if value is not None and len(value) > _MOST_BYTES:
-            where = _where(partition, record.offset)
-            log.error("message_too_large", **where, bytes=len(value), most=_MOST_BYTES)
-            return None
-        if not self._config.json_body:
-            return base64.b64encode(value or b"").decode()
-        try:
-            orjson.loads(value or b"null")
-        except orjson.JSONDecodeError as error:
-            log.error("message_is_not_json", **_where(partition, record.offset), error=str(error))
-            return None
-        return orjson.Fragment(value or b"null")
 
     async def _tell_group(self, consumer: "AIOKafkaConsumer", now: bool = False) -> None:
         """For those who look at the group's lag; our own place is in our own database."""

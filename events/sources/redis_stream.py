@@ -108,7 +108,8 @@ class RedisStreamSource:
         values = {_text(name): _text(value) for name, value in entry.values.items()}
         stream, id_ = _text(entry.stream), _text(entry.id)
         if (size := sum(map(len, entry.values.values()))) > streams.MOST_BYTES:
-            raise streams.Poison(f"{size} bytes, at most {streams.MOST_BYTES} make an event")
+            raw = b"\n".join(name + b"=" + value for name, value in entry.values.items())
+            raise streams.Poison(f"{size} bytes, at most {streams.MOST_BYTES} make an event", raw)
         payload = {"stream": stream, "message_id": id_, "values": values}
         return streams.event(payload, self._config.metadata, dedup=f"{stream}:{id_}")
 

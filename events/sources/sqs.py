@@ -18,14 +18,9 @@ import base64
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import orjson
-import structlog
-
-from events import aws, fields, queue
+from events import aws, fields, queue, streams
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
-
-log = structlog.get_logger(__name__)
 
 _WAIT_S = 3
 _HIDDEN_S = 120
@@ -54,6 +49,7 @@ class SqsSource:
         self._config = config
         self._around = surroundings
         self._aws = aws.Aws(config, surroundings)
+        self._forward = streams.Forwarder[queue.Message](surroundings, self._event, _where)
         self._publish: Publish
 
     async def run(self, publish: Publish) -> None:
@@ -68,40 +64,23 @@ class SqsSource:
             ).work(self._handle)
 
     async def _handle(self, messages: Sequence[queue.Message]) -> Collection[str]:
-        events: list[NewEvent] = []
-        done: set[str] = set()
-        for message in messages:
-            body = self._body(message)
-            if body is not None:
-                events.append(self._event(message, body))
-            if body is not None or not self._config.dlq:
-                done.add(message.id)
+        events, poison = await self._forward.made(messages)
         if events:
             await self._publish(events)
-        return done
+        left = {one.id for one in poison} if self._config.dlq else set()
+        return {one.id for one in messages} - left
 
-    def _body(self, message: queue.Message) -> Any:
-        """What the payload holds; None for what should be JSON and is not."""
-        raw = message.body.encode()
-        if not self._config.json_body:
-            return base64.b64encode(raw).decode()
-        try:
-            orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            fate = "left for the redrive policy" if self._config.dlq else "deleted"
-            log.error("message_is_not_json", message=message.id, error=str(error), fate=fate)
-            return None
-        return orjson.Fragment(raw)
-
-    def _event(self, message: queue.Message, body: Any) -> NewEvent:
+    def _event(self, message: queue.Message) -> NewEvent:
         payload: dict[str, Any] = {
             "messageId": message.id,
             "messageAttributes": _attributes(message.raw.get("MessageAttributes")),
-            "body": body,
+            "body": streams.body(message.body.encode(), self._config.json_body),
         }
-        if self._config.metadata:
-            payload["metadata"] = self._config.metadata
-        return NewEvent(data=orjson.dumps(payload), dedup=message.id)
+        return streams.event(payload, self._config.metadata, dedup=message.id)
+
+
+def _where(message: queue.Message) -> dict[str, Any]:
+    return {"message": message.id}
 
 
 def _attributes(given: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from controller import happenings
+from events import poison
 from sensors import explain
 from sensors import store as decided
 from server import log
@@ -34,6 +35,30 @@ async def events(ask: Ask) -> web.StreamResponse:
 @routes.add("GET", BASE + "/events/{event}", "get", "events")
 async def event(ask: Ask) -> web.StreamResponse:
     return replies.reply(log.shown(await log.find(ask.deck.database, ask.part("event"))))
+
+
+@routes.add("GET", BASE + "/poison", "list", "events")
+async def poisonous(ask: Ask) -> web.StreamResponse:
+    """Messages that could be no event, oldest first, the last `limit` of them."""
+    found = await poison.listed(
+        ask.deck.database,
+        namespace=ask.query("namespace"),
+        source=ask.query("source"),
+        limit=min(ask.number("limit", 50), 1000),
+    )
+    return replies.reply({"items": found})
+
+
+@routes.add("GET", BASE + "/poison/{message}", "get", "events")
+async def one_poisonous(ask: Ask) -> web.StreamResponse:
+    """One of them, with its body as far as it was kept."""
+    return replies.reply(await poison.find(ask.deck.database, ask.part("message")))
+
+
+@routes.add("DELETE", BASE + "/poison/{message}", "delete", "events")
+async def discard_poison(ask: Ask) -> web.StreamResponse:
+    await poison.discard(ask.deck.database, ask.part("message"))
+    return replies.reply({})
 
 
 @routes.add("GET", BASE + "/stream/events", "watch", "events")

@@ -1,6 +1,7 @@
-"""`bireme events list|get|tail|sources`."""
+"""`bireme events list|get|tail|discard|sources`."""
 
 import json
+import re
 from typing import Any
 
 import click
@@ -19,14 +20,19 @@ def events() -> None:
 @options.output
 @click.option("--source", default="", help="Only those of this EventSource.")
 @click.option("--limit", type=int, default=50, help="At most that many, newest last.")
-def list_(client: Client, form: str | None, source: str, limit: int) -> None:
-    """List the last events.
+@click.option("--poison", is_flag=True, help="Messages that could be no event, instead.")
+def list_(client: Client, form: str | None, source: str, limit: int, poison: bool) -> None:
+    """List the last events, or the messages that could be none and were set aside.
 
     \b
     Examples:
       bireme events list --source github
+      bireme events list --poison
     """
     query = {"namespace": client.namespace, "source": source, "limit": limit}
+    if poison:
+        _list_poison(client.get("/api/v1/bireme/poison", **query)["items"], form)
+        return
     found = client.get("/api/v1/bireme/events", **query)["items"]
     if form in ("json", "yaml"):
         output.values(found, form)
@@ -36,6 +42,20 @@ def list_(client: Client, form: str | None, source: str, limit: int) -> None:
     else:
         header = ["SEQ", "RECEIVED", "SOURCE", "EVENT", "ID", *["DATA"] * (form == "wide")]
         output.table(header, [_row(e, form == "wide") for e in found], "No events yet")
+
+
+def _list_poison(found: list[dict[str, Any]], form: str | None) -> None:
+    if output.items(found, form):
+        return
+    header = ["ID", "SINCE", "SOURCE", "EVENT", "BYTES", "TIMES", "WHERE", "WHY"]
+    output.table(header, [_poison_row(one) for one in found], "No message was set aside")
+
+
+def _poison_row(one: dict[str, Any]) -> list[Any]:
+    where = " ".join(f"{name}={value}" for name, value in one["place"].items())
+    since = output.local_time(one["createdAt"])
+    row = [one["id"], since, one["source"], one["subject"], one["bytes"], one["times"]]
+    return [*row, where, _short(one["reason"])]
 
 
 def _row(event: dict[str, Any], wide: bool) -> list[Any]:
@@ -59,14 +79,34 @@ def _short(data: Any) -> str:
 @options.engine
 @options.output
 def get(client: Client, event: str, form: str | None) -> None:
-    """Show one event: its id, its number in the log, or @latest.
+    """Show one event: its id, its number in the log, or @latest; or a message that was set aside, by its id.
 
     \b
     Examples:
       bireme events get @latest
     """
-    found = client.get(f"/api/v1/bireme/events/{segment(event)}")
+    kind = "poison" if _is_poison(event) else "events"
+    found = client.get(f"/api/v1/bireme/{kind}/{segment(event)}")
     output.values(found, "json" if form == "json" else "yaml")
+
+
+@events.command("discard")
+@click.argument("ids", nargs=-1, required=True)
+@options.engine
+def discard(client: Client, ids: tuple[str, ...]) -> None:
+    """Throw away messages that were set aside.
+
+    \b
+    Examples:
+      bireme events discard p1c9e...
+    """
+    for id in ids:
+        client.call("DELETE", f"/api/v1/bireme/poison/{segment(id)}")
+        click.echo(f"{id} discarded")
+
+
+def _is_poison(id: str) -> bool:
+    return re.fullmatch("p[0-9a-f]{23}", id) is not None
 
 
 @events.command("tail")
@@ -133,13 +173,24 @@ def sources(client: Client, form: str | None) -> None:
     if output.items(found, form):
         return
     rows = [_source_row(event) for item in found for event in item["status"]["events"]]
-    header = ["NAME", "EVENT", "KIND", "STATE", "ACCEPTED", "FILTERED", "FAILED", "LAST", "MESSAGE"]
+    header = [
+        "NAME",
+        "EVENT",
+        "KIND",
+        "STATE",
+        "ACCEPTED",
+        "FILTERED",
+        "FAILED",
+        "POISON",
+        "LAST",
+        "MESSAGE",
+    ]
     output.table(header, rows, "No event sources applied")
 
 
 def _source_row(event: dict[str, Any]) -> list[Any]:
     state = click.style(event["state"], fg="green" if event["state"] == "listening" else "red")
-    counts = [event["accepted"], event["filtered"], event["failed"]]
+    counts = [event[name] for name in ("accepted", "filtered", "failed", "poison")]
     last = output.age(event.get("lastEventAt"))
     row = [event["name"], event["subject"], event["kind"], state, *counts]
     return [*row, last, event["error"]]

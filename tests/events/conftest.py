@@ -14,9 +14,11 @@ from bireme.kit.errors import NotFound
 from bireme.kit.ids import CountedIds
 from bireme.storage.open import open_database
 from bireme.storage.ports import Database
+from events import poison
 from events.buses.sqlite import SqliteBus
 from events.http import Listeners
 from events.model import Event
+from events.poison import StoredPoison
 from events.ports import Place
 from events.run import EventBank
 from events.state import StoredState
@@ -83,6 +85,7 @@ class Bench:
             secrets=secrets,
             state=StoredState(database),
             http=self.listeners,
+            poison=StoredPoison(database, SystemClock()),
         )
 
     async def apply(self, spec: dict[str, Any], name: str = "hooks") -> None:
@@ -103,6 +106,11 @@ class Bench:
 
         await until(are_here, f"{count} events", patience_s)
         return await self.events()
+
+    async def poison(self) -> list[dict[str, Any]]:
+        """What was set aside, with bodies."""
+        found = await poison.listed(self.database)
+        return [await poison.find(self.database, one["id"]) for one in found]
 
     async def close(self) -> None:
         await self.client.close()

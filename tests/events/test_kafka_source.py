@@ -192,8 +192,11 @@ async def test_poison_is_passed_over_and_told(
     await bench.apply({"kafka": {"orders": config(broker.port, topic)}})
     assert [body(event) for event in await bench.arrived(2)] == [1, 2]
     said = capsys.readouterr().out
-    assert "message_is_not_json" in said
+    assert "message_is_poison" in said
     assert "offset=1" in said
+    (kept,) = await bench.poison()
+    assert kept["place"] == {"topic": topic, "partition": 0, "offset": 1}
+    assert kept["body"] == "{not json"
 
 
 async def test_the_group_is_told_how_far_we_are(

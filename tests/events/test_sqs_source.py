@@ -98,6 +98,7 @@ async def test_a_message_that_is_not_json_does_not_stop_the_others(
     await bench.arrived(1)
     await emptied(sqs, queue)
     assert len(await bench.events()) == 1
+    assert [one["body"] for one in await bench.poison()] == ["no json"]
 
 
 async def test_with_dlq_what_is_not_json_is_left_to_the_redrive_policy(
