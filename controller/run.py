@@ -15,7 +15,7 @@ from bireme.kit.clock import Clock
 from bireme.kit.ids import Ids
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Transaction
-from controller import codec, listing, logs, store, submission
+from controller import codec, listing, logs, placing, store, submission
 from controller.archive import Archive
 from controller.births import LiveRun, Newborn, Nursery, Seed, born_at
 from controller.dag import measure
@@ -27,7 +27,7 @@ from controller.measures import Measures
 from controller.memo import MemoCaches
 from controller.model import Change, Json, PhaseRow, RunRow, moment
 from controller.operations import Operations
-from controller.ports import BadOption, WorkflowExists, WorkflowNotFound
+from controller.ports import BadOption, WorkflowNotFound
 from controller.reading import Page, Reading, live_workflow
 from controller.retention import Policy
 from controller.sleepers import Sleeper
@@ -43,7 +43,6 @@ from executor.ports import Executor, Overlooks
 
 log = structlog.get_logger(__name__)
 
-NAMES_TRIED = 5
 REMEMBERED = 2_000
 """Of how many finished workflows the durations are read at a start."""
 Ended = Callable[[LiveRun, str], None]
@@ -123,11 +122,7 @@ class Controller:
         The same firing again gives the same workflow. Raises InvalidManifest, or WorkflowExists when the name is
         taken by a workflow of another origin.
         """
-        newborn = self.place(tx, manifest, firing)
-        if isinstance(newborn, Newborn):
-            live = newborn.live
-            return {"namespace": live.namespace, "name": live.name, "uid": live.uid}
-        return newborn
+        return placing.names(self.place(tx, manifest, firing))
 
     def live(self, tx: Transaction, uids: Sequence[str]) -> set[str]:
         """Those of the workflows that have not ended; one that is gone has."""
@@ -138,22 +133,10 @@ class Controller:
     ) -> Newborn | dict[str, str]:
         """As `submit`; the new run itself, or the names of the one the firing made before."""
         now = self._clock.now()
-        for attempt in range(NAMES_TRIED):
-            newborn = self._nursery.bear(manifest, now, firing=firing, attempt=attempt, seed=seed)
-            if store.insert(tx, newborn.row):
-                if newborn.entry is not None:
-                    store.append(tx, [newborn.entry], [])
-                if newborn.rest is not None:
-                    store.rest(tx, [newborn.rest])
-                tx.on_commit(partial(self._welcome, newborn))
-                return newborn
-            found = store.by_firing(tx, firing) if firing else None
-            if found is not None:
-                return dict(zip(("namespace", "name", "uid"), found, strict=True))
-            if (manifest.get("metadata") or {}).get("name"):
-                break
-        name = newborn.live.name
-        raise WorkflowExists(f'workflows.argoproj.io "{name}" already exists')
+        placed = placing.place(tx, self._nursery, manifest, now, firing, seed)
+        if isinstance(placed, Newborn):
+            tx.on_commit(partial(self._welcome, placed))
+        return placed
 
     async def create(
         self,
@@ -348,6 +331,10 @@ class Controller:
         await self.sync_limits.load()
         return await self._waking.start()
 
+    async def take_up(self) -> None:
+        """Begin the runs that other processes have written (`cradle`)."""
+        self._waking.find(await self.reader.unbegun())
+
     def revive(self, row: RunRow, entries: Sequence[bytes]) -> LiveRun:
         """The run of these rows, as it stood when the last of them was written."""
         live = self._nursery.revive(store.definition_of(row), row.uid, born_at(row))
@@ -360,6 +347,7 @@ class Controller:
     def returned(self, live: LiveRun) -> bool:
         """The run is in memory again; whether it goes on, for one that has not begun waits to be admitted."""
         if not live.run.phase:
+            self._watchers.tell(live, "ADDED")
             self._queue(live)
             return False
         self._throttle.enter(live.uid, live.namespace)

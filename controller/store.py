@@ -190,6 +190,8 @@ class RunReader:
 
     async def histories(self, uids: Sequence[str]) -> dict[str, list[bytes]]:
         """The entries of each of these runs, in order."""
+        if not uids:  # PostgreSQL knows no empty list
+            return {}
         marks = ",".join("?" * len(uids))
         rows = await self._database.read(
             f"SELECT run, entry FROM history WHERE run IN ({marks}) ORDER BY run, n", list(uids)
@@ -231,6 +233,14 @@ class RunReader:
             )
             found.update((row[0], _run_row(row)) for row in rows)
         return [found[uid] for uid in uids if uid in found]
+
+    async def unbegun(self) -> list[Standing]:
+        """The live runs without any history, in the order of birth."""
+        rows = await self._database.read(
+            "SELECT uid, namespace FROM runs WHERE live=1 AND phase='Pending' AND NOT EXISTS"
+            " (SELECT 1 FROM history WHERE history.run = runs.uid) ORDER BY created_at, uid"
+        )
+        return [Standing(uid=uid, namespace=namespace, sleeper=None) for uid, namespace in rows]
 
     async def successes(self, most: int) -> list[tuple[str, dict[str, str], float]]:
         """(namespace, labels, seconds) of the newest runs that succeeded, oldest first."""

@@ -82,6 +82,14 @@ class Waking:
             self._all_back()
         return len(found)
 
+    def find(self, born: Sequence[Standing]) -> None:
+        """Runs that another process has written, and that are not known yet, wake in their turn."""
+        new = [standing for standing in born if not self._steps.is_alive(standing.uid)]
+        for standing in new:
+            self._put(standing)
+        if new:
+            self._called()
+
     def _put(self, standing: Standing) -> None:
         sleeper = Sleeper(standing.uid, standing.namespace, standing.sleeper)
         self._sleepers.put(sleeper)
@@ -112,7 +120,9 @@ class Waking:
         if not uids:
             return
         rows, histories = await self._read(uids)
-        found = [await self._revive(row, histories.get(row.uid, ())) for row in rows]
+        # One that was found unbegun may have begun and ended since.
+        alive = [row for row in rows if row.live]
+        found = [await self._revive(row, histories.get(row.uid, ())) for row in alive]
         back = [live for live in found if live is not None and self._take(live)]
         for uid in uids:
             self._sleepers.forget(uid)

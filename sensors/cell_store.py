@@ -8,6 +8,7 @@ import msgspec
 from bireme.storage.ports import Database, Transaction
 from sensors import store
 from sensors.cells import Address, Cell
+from sensors.holding import ANY, Where
 from sensors.ports import Workflows
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -77,12 +78,12 @@ class StoredCells:
         return bool(kept or gone)
 
 
-def due(tx: Transaction, now: float, limit: int) -> list[tuple[str, Address]]:
+def due(tx: Transaction, now: float, limit: int, where: Where = ANY) -> list[tuple[str, Address]]:
     """Cells whose moment has come, the longest overdue first, with their sensors."""
     rows = tx.query(
-        "SELECT sensor, trigger_name, kind, key FROM sensor_cells WHERE due_at <= ? "
+        f"SELECT sensor, trigger_name, kind, key FROM sensor_cells WHERE due_at <= ?{where.sql} "
         "ORDER BY due_at, sensor, trigger_name, kind, key LIMIT ?",
-        (now, limit),
+        (now, *where.params, limit),
     )
     return [(sensor, Address(trigger, kind, key)) for sensor, trigger, kind, key in rows]
 
@@ -114,9 +115,11 @@ _EVERY = (
 )
 
 
-async def next_due(database: Database) -> float | None:
+async def next_due(database: Database, where: Where = ANY) -> float | None:
     """When the next cell is due."""
-    rows = await database.read("SELECT MIN(due_at) FROM sensor_cells")
+    rows = await database.read(
+        f"SELECT MIN(due_at) FROM sensor_cells WHERE 1 = 1{where.sql}", where.params
+    )
     found: float | None = rows[0][0]
     return found
 

@@ -1,5 +1,7 @@
 """What can go wrong in this deck."""
 
+from collections.abc import Sequence
+
 from bireme.kit.errors import BiremeError, ServiceError, UserError
 
 
@@ -25,3 +27,15 @@ class TriggerRefused(SensorsError, UserError):
 
 class TriggerFailed(SensorsError, ServiceError):
     """The act failed for a reason outside; the retry policy decides whether to try again."""
+
+
+class Outdated(SensorsError, ServiceError):
+    """Manifests were applied that this worker has not read yet: nothing is decided before it has."""
+
+
+class NotHeld(SensorsError, ServiceError):
+    """Another worker holds these sensors now: what this one was about to decide for them is undone."""
+
+    def __init__(self, worker: str, sensors: Sequence[str]) -> None:
+        super().__init__(f"worker {worker} no longer holds {', '.join(sensors)}")
+        self.sensors = sensors

@@ -93,6 +93,8 @@ def _line(decision: Json, firings: dict[str, Json]) -> Json:
             "detail",
         )
     }
+    if decision.get("worker"):
+        shown["worker"] = decision["worker"]
     if decision["firing"]:
         shown["firing"] = decision["firing"]
     if made is not None:

@@ -63,7 +63,7 @@ class Intake:
         """Evaluate an event that was just accepted. A sensor that lags behind sees what it missed first."""
         view = View(event, self.scripts)
         for entry in entries:
-            if entry.is_settled or self.settle(entry, event.seq):
+            if (entry.is_settled or self.settle(entry, event.seq)) and self._is_new(entry, event):
                 self._evaluate(entry, event, view)
 
     def settle(self, entry: Entry, before: int = _FAR) -> bool:
@@ -114,7 +114,7 @@ class Intake:
     def finish(self, wake: Callable[[], None] | None = None) -> None:
         """Write what was decided. `wake` is called once that is durable if moments to come have changed."""
         self._put_waiting()
-        store.record(self.tx, self.decisions)
+        store.record(self.tx, self.decisions, self.outbox.holding.name)
         if self._failed:
             self._quarantine()
         changed = [work.cells.write() for work in self._work.values() if work.cells is not None]
@@ -151,11 +151,16 @@ class Intake:
                 partial(logger.warning, "quarantine_full", sensor=sensor, oldest_removed=count)
             )
 
+    def _is_new(self, entry: Entry, event: Event) -> bool:
+        """False for what the sensor's holder before us has seen already."""
+        return event.seq > self._open(entry, event.seq).state.position
+
     def _open(self, entry: Entry, before: int) -> _Work:
         work = self._work.get(entry.key)
         if work is None:
-            # What is settled has seen everything before the event at hand, whatever its row says.
-            is_known = entry.is_settled and before != _FAR
+            # What is settled has seen everything before the event at hand, whatever its row says; a worker, which
+            # follows the log, may have been before it.
+            is_known = entry.is_settled and before != _FAR and self.outbox.holding.is_alone
             position = None if is_known else store.position(self.tx, entry.key)
             state = SensorState(self._end(before) if position is None else position)
             work = self._work[entry.key] = _Work(entry, state, stood=position)

@@ -13,6 +13,7 @@ from bireme.kit.errors import BiremeError, Conflict, NotFound, ServiceError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Row, StorageError, StorageUnavailable, Transaction
 from sensors import retry, store
+from sensors.holding import EVERYTHING, Holding
 from sensors.model import Fire, Firing, Receipt, Replacement, Retry
 from sensors.ports import Completes, FiresInside, Trigger
 from sensors.registry import triggers
@@ -26,24 +27,37 @@ _STORAGE_PAUSE_S = 1.0
 
 
 class Outbox:
-    """Works the `firings` rows. One per database; `run` until cancelled."""
+    """Works the `firings` rows that `holding` leaves to this process; `run` until cancelled."""
 
     def __init__(
-        self, database: Database, clock: Clock, surroundings: Surroundings, rng: Rng
+        self,
+        database: Database,
+        clock: Clock,
+        surroundings: Surroundings,
+        rng: Rng,
+        holding: Holding = EVERYTHING,
     ) -> None:
         self.database = database
         self.clock = clock
         self.surroundings = surroundings
         self.rng = rng
+        self.holding = holding
         self._triggers: dict[str, Trigger] = {}
         self._insiders: dict[str, FiresInside | None] = {}
-        self._busy: set[str] = set()
+        self.resting: frozenset[str] = frozenset()
+        """Sensors that another process is about to act for: nothing new is begun for them here."""
+        self._busy: dict[str, str] = {}
         self._woken = asyncio.Event()
 
     @property
     def is_busy(self) -> bool:
         """True while a firing is being acted on."""
         return bool(self._busy)
+
+    @property
+    def busy_sensors(self) -> frozenset[str]:
+        """Whose firings are being acted on. May be asked from the writer's thread."""
+        return frozenset(self._busy.copy().values())
 
     def wake(self) -> None:
         """Look at the rows again: something was put there. Call on the event loop."""
@@ -73,8 +87,11 @@ class Outbox:
         self, tx: Transaction, firings: Iterable[tuple[Firing, float]], now: float
     ) -> set[str]:
         """Put pending firings into the outbox, each with its moment, for later; the ids of those known before."""
-        known = store.put_firings(tx, list(firings), now)
+        given = list(firings)
+        known = store.put_firings(tx, given, now)
         tx.on_commit(self.wake)
+        for kind in {firing.kind for firing, _ in given}:
+            self.holding.told(tx, kind)
         return known
 
     def put(self, tx: Transaction, firing: Firing, wish: Fire, now: float) -> bool | BiremeError:
@@ -90,7 +107,7 @@ class Outbox:
         trigger = self.acts_inside(firing, not_before, now)
         if trigger is not None:
             return self._inside(tx, trigger, firing, 0, now) or True
-        tx.on_commit(self.wake)
+        self._stir(tx, firing.kind)
         return True
 
     def bury(self, tx: Transaction, firing: Firing, error: str, now: float) -> bool:
@@ -103,7 +120,7 @@ class Outbox:
     def start(self, tx: Transaction, firing: str, now: float) -> None:
         """A queued or held firing may act now."""
         store.set_status(tx, firing, "pending", "", now)
-        tx.on_commit(self.wake)
+        self._stir(tx)
 
     def replace(self, tx: Transaction, replacement: Replacement, now: float) -> None:
         """End what a firing has started, in favour of another; one that has not acted never will."""
@@ -117,7 +134,7 @@ class Outbox:
         elif receipt is not None and self.surroundings.workflows.live(tx, [receipt.uid]):
             loaded = store.load_firing(tx, replacement.id)
             if loaded and store.put_firing(tx, _ending(loaded[0], receipt, replacement), now, now):
-                tx.on_commit(self.wake)
+                self._stir(tx)
 
     async def run(self) -> None:
         """Act on what is due, until cancelled."""
@@ -146,7 +163,7 @@ class Outbox:
             if status != "dead":
                 raise Conflict(f"firing {firing_id} is {status}; only dead ones are driven again")
             store.reopen(tx, prepare(firing), self._now())
-            tx.on_commit(self.wake)
+            self._stir(tx)
 
         await self.database.write(work)
 
@@ -155,12 +172,17 @@ class Outbox:
         try:
             now = self._now()
             room = _AT_ONCE - len(self._busy)
-            due = await store.due(self.database, now, _AT_ONCE + len(self._busy)) if room else []
+            where = self.holding.firings()
+            most = _AT_ONCE + len(self._busy)
+            due = await store.due(self.database, now, most, where) if room else []
             for firing, attempts in due:
+                sensor = f"{firing.namespace}/{firing.sensor}"
+                if sensor in self.resting:
+                    continue
                 if firing.id not in self._busy and len(self._busy) < _AT_ONCE:
-                    self._busy.add(firing.id)
+                    self._busy[firing.id] = sensor
                     scope.start(firing.id, self._work(firing, attempts))
-            following = await store.next_due(self.database, now)
+            following = await store.next_due(self.database, now, where)
         except ServiceError as error:
             log.warning("outbox_waits_for_storage", error=str(error))
             return _STORAGE_PAUSE_S
@@ -180,7 +202,7 @@ class Outbox:
             log.warning("firing_not_recorded", firing=firing.id, error=_text(error))
             await self.clock.sleep(_STORAGE_PAUSE_S)
         finally:
-            self._busy.discard(firing.id)
+            self._busy.pop(firing.id, None)
             self.wake()
 
     async def _attempt(self, firing: Firing, attempts: int) -> None:
@@ -189,18 +211,30 @@ class Outbox:
             ready = await _completed(trigger, firing)
         except Exception as error:  # noqa: BLE001 - a trigger that breaks must not stop the others
             failure = error
-            await self.database.write(lambda tx: self._note(tx, firing, attempts + 1, failure))
+            await self._write(firing, lambda tx: self._note(tx, firing, attempts + 1, failure))
             return
         insider = self._insider(ready)
         if insider is not None:
-            await self.database.write(
-                lambda tx: self._inside(tx, insider, ready, attempts, self._now())
+            await self._write(
+                firing, lambda tx: self._inside(tx, insider, ready, attempts, self._now())
             )
             return
         if firing.slot is not None and not await self._is_wanted(firing):
             return
         outcome = await self._act(trigger, ready)
-        await self.database.write(lambda tx: self._note(tx, firing, attempts + 1, outcome))
+        await self._write(firing, lambda tx: self._note(tx, firing, attempts + 1, outcome))
+
+    async def _write(self, firing: Firing, work: Callable[[Transaction], object]) -> None:
+        def held(tx: Transaction) -> None:
+            self.holding.check(tx, [f"{firing.namespace}/{firing.sensor}"])
+            work(tx)
+
+        await self.database.write(held)
+
+    def _stir(self, tx: Transaction, kind: str = "") -> None:
+        """Once `tx` is durable, whoever acts on firings of that kind (of any, if it is not known) looks again."""
+        tx.on_commit(self.wake)
+        self.holding.told(tx, kind)
 
     async def _is_wanted(self, firing: Firing) -> bool:
         """False if another firing has taken its place in the meantime."""
@@ -251,12 +285,12 @@ class Outbox:
         if again and attempts < firing.retry.steps:
             at = now + retry.delay(firing.retry, attempts, self.rng)
             store.mark_failed(tx, firing.id, error, attempts, retry_at=at, now=now)
-            tx.on_commit(self.wake)
+            self._stir(tx, firing.kind)
             return
         store.mark_failed(tx, firing.id, error, attempts, retry_at=None, now=now)
         tx.on_commit(lambda: _report(firing, error))
         if firing.on_dead is not None and store.put_firing(tx, firing.on_dead, now, now):
-            tx.on_commit(self.wake)
+            self._stir(tx)
 
     def _now(self) -> float:
         return self.clock.now().timestamp()

@@ -51,6 +51,7 @@ class Review:
 
     def _release(self, tx: Transaction, id: str, by: str) -> str:
         firing = self._held(tx, id)
+        self.outbox.holding.check(tx, [f"{firing.namespace}/{firing.sensor}"])
         entry = self._entries.get(f"{firing.namespace}/{firing.sensor}")
         now = self.clock.now()
         status, why = "pending", ""
@@ -66,6 +67,7 @@ class Review:
             for replacement in made.ends:
                 self.outbox.replace(tx, replacement, now.timestamp())
             tx.on_commit(self._wake)
+            self.outbox.holding.told(tx)
         if status == "queued":
             store.set_status(tx, id, "queued", why, now.timestamp())
         else:
@@ -88,11 +90,13 @@ class Review:
         entry = self._entries.get(f"{found.namespace}/{found.sensor}")
         if entry is None:
             raise BadSensor(f"sensor {found.namespace}/{found.sensor} is not applied")
+        self.outbox.holding.check(tx, [entry.key])
         intake = Intake(tx, self.outbox, self.clock.now(), self._scripts)
         decisions = intake.again(entry, found.event, found.dependency, found.trigger)
         if all(d.outcome != "error" or quarantine.id_of(d) != id for d in decisions):
             quarantine.remove(tx, id)
         intake.finish(self._wake)
+        self.outbox.holding.told(tx)
         return decisions
 
     def _held(self, tx: Transaction, id: str, *wanted: str) -> Firing:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from events.ports import Secrets
 from sensors import cell_store, quarantine, store
 from sensors.entry import Entry
 from sensors.errors import BadSensor
+from sensors.holding import EVERYTHING, Holding
 from sensors.intake import Intake, prepare, put_off
 from sensors.model import Fire, Firing
 from sensors.outbox import Outbox
@@ -59,8 +60,10 @@ class SensorBank:
         reach: Reach = EVERYWHERE,
         cluster: Cluster | None = None,
         keep: Policy | None = None,
+        holding: Holding = EVERYTHING,
     ) -> None:
         self.database = database
+        self.holding = holding
         self.clock = clock
         self.scripts = scripts
         self._keep = keep or Policy()
@@ -73,9 +76,9 @@ class SensorBank:
             database=database,
             cluster=cluster,
         )
-        self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom())
+        self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom(), holding)
         self.sweeper = Sweeper(database, clock, workflows, self._keep)
-        self.timekeeper = Timekeeper(database, clock, self.ring)
+        self.timekeeper = Timekeeper(database, clock, self.ring, holding)
         self._entries: dict[str, Entry] = {}
         self._index: dict[Route, tuple[Entry, ...]] = {}
         self.review = Review(
@@ -111,6 +114,12 @@ class SensorBank:
             self._unlist(entry)
             self._removed |= {entry.key}
 
+    def drop(self, key: str) -> None:
+        """Take the sensor (`namespace/name`) out of this process: another one goes on with it."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._unlist(entry)
+
     def problems(self, namespace: str, name: str) -> list[str]:
         """Why the sensor, or some of its triggers, can never fire; compiles it if need be. Empty for an unknown one."""
         entry = self._entries.get(f"{namespace}/{name}")
@@ -123,17 +132,29 @@ class SensorBank:
         """Evaluate events that `tx` is about to publish: everything that follows from them is in the same commit."""
         intake: Intake | None = None
         for event in events:
-            entries = self._index.get((event.namespace, event.source, event.subject))
+            entries = self.listeners(event)
             if entries:
                 intake = intake or Intake(tx, self.outbox, self.clock.now(), self.scripts)
                 intake.take(event, entries)
         if intake is not None:
             intake.finish(self.timekeeper.wake)
 
+    def listeners(self, event: Event) -> tuple[Entry, ...]:
+        """The sensors that the event concerns."""
+        return self._index.get((event.namespace, event.source, event.subject), ())
+
+    def settled(self, sensors: Iterable[str]) -> list[str]:
+        """Those of the sensors that have nothing left to catch up with."""
+        return [
+            name for name in sensors if name in self._entries and self._entries[name].is_settled
+        ]
+
     def ring(self, tx: Transaction) -> None:
         """Look at what is kept by key and whose moment has come: windows that end, gathered events, free slots."""
         now = self.clock.now()
-        due = cell_store.due(tx, now.timestamp(), _CELLS_PER_COMMIT)
+        due = cell_store.due(tx, now.timestamp(), _CELLS_PER_COMMIT, self.holding.cells())
+        self.holding.current(tx)
+        self.holding.check(tx, {sensor for sensor, _ in due})
         intake = Intake(tx, self.outbox, now, self.scripts)
         for sensor, address in due:
             entry = self._entries.get(sensor)
@@ -189,6 +210,8 @@ class SensorBank:
             await self._applied.wait()
 
     def _settle(self, tx: Transaction, entries: Sequence[Entry]) -> None:
+        self.holding.current(tx)
+        self.holding.check(tx, [entry.key for entry in entries])
         intake = Intake(tx, self.outbox, self.clock.now(), self.scripts)
         for entry in entries:
             intake.settle(entry)

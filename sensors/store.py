@@ -9,6 +9,7 @@ import msgspec
 from bireme.storage.ports import Database, Row, Transaction
 from events import store as log
 from events.model import Event
+from sensors.holding import ANY, Where
 from sensors.model import Decision, Firing, FiringStatus, Receipt, TriggerState
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -86,10 +87,16 @@ def keep(tx: Transaction, rows: Iterable[tuple[str, str, TriggerState]]) -> None
     )
 
 
-def record(tx: Transaction, decisions: Iterable[Decision]) -> None:
+def record(tx: Transaction, decisions: Iterable[Decision], worker: str = "") -> None:
+    """`worker` is who decided, empty where there is only the engine."""
+    rows = [*map(msgspec.structs.astuple, decisions)]
+    if not worker:
+        marks = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+        tx.executemany(f"INSERT INTO decisions ({_DECISION}) VALUES ({marks})", rows)
+        return
     tx.executemany(
-        f"INSERT INTO decisions ({_DECISION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [*map(msgspec.structs.astuple, decisions)],
+        f"INSERT INTO decisions ({_DECISION}, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(*row, worker) for row in rows],
     )
 
 
@@ -191,20 +198,23 @@ def load_firing(tx: Transaction, firing: str) -> tuple[Firing, str] | None:
     return (_firing.decode(rows[0][0]), rows[0][1]) if rows else None
 
 
-async def due(database: Database, now: float, limit: int) -> list[tuple[Firing, int]]:
+async def due(
+    database: Database, now: float, limit: int, where: Where = ANY
+) -> list[tuple[Firing, int]]:
     """Pending firings whose moment has come, oldest first, with the attempts made so far."""
     rows = await database.read(
-        "SELECT payload, attempts FROM firings WHERE status = 'pending' AND next_at <= ? "
+        f"SELECT payload, attempts FROM firings WHERE status = 'pending' AND next_at <= ?{where.sql} "
         "ORDER BY next_at, created_at LIMIT ?",
-        (now, limit),
+        (now, *where.params, limit),
     )
     return [(_firing.decode(payload), attempts) for payload, attempts in rows]
 
 
-async def next_due(database: Database, now: float) -> float | None:
+async def next_due(database: Database, now: float, where: Where = ANY) -> float | None:
     """When the next firing that waits for its moment is due."""
     rows = await database.read(
-        "SELECT MIN(next_at) FROM firings WHERE status = 'pending' AND next_at > ?", (now,)
+        f"SELECT MIN(next_at) FROM firings WHERE status = 'pending' AND next_at > ?{where.sql}",
+        (now, *where.params),
     )
     found: float | None = rows[0][0]
     return found
@@ -249,7 +259,7 @@ async def decisions(
     else:
         where, params = "namespace = ? AND sensor = ?", (namespace, sensor)
     rows = await database.read(
-        f"SELECT {_DECISION} FROM decisions WHERE {where} ORDER BY id DESC LIMIT ?",
+        f"SELECT {_DECISION}, worker FROM decisions WHERE {where} ORDER BY id DESC LIMIT ?",
         (*params, limit),
     )
     return [_decision(row) for row in reversed(rows)]
@@ -268,7 +278,8 @@ def _decision(row: Row) -> dict[str, Any]:
         "line",
     )
     found = dict(zip(names, row[:9], strict=True))
-    return {**found, "detail": json.loads(row[9] or "{}"), "firing": row[10], "at": row[11]}
+    found |= {"detail": json.loads(row[9] or "{}"), "firing": row[10], "at": row[11]}
+    return {**found, "worker": row[12]} if row[12] else found
 
 
 async def firings(

@@ -9,6 +9,7 @@ from bireme.kit.clock import Clock
 from bireme.kit.errors import ServiceError
 from bireme.storage.ports import Database, Transaction
 from sensors import cell_store
+from sensors.holding import EVERYTHING, Holding
 
 log = structlog.get_logger(__name__)
 
@@ -20,11 +21,16 @@ class Timekeeper:
     """`ring` looks at what is due, in one transaction. `run` until cancelled."""
 
     def __init__(
-        self, database: Database, clock: Clock, ring: Callable[[Transaction], None]
+        self,
+        database: Database,
+        clock: Clock,
+        ring: Callable[[Transaction], None],
+        holding: Holding = EVERYTHING,
     ) -> None:
         self.database = database
         self.clock = clock
         self.ring = ring
+        self.holding = holding
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -49,7 +55,7 @@ class Timekeeper:
             return _STORAGE_PAUSE_S
 
     async def _left(self) -> float:
-        due = await cell_store.next_due(self.database)
+        due = await cell_store.next_due(self.database, self.holding.cells())
         return _LONGEST_WAIT_S if due is None else due - self.clock.now().timestamp()
 
     async def _wait(self, seconds: float) -> None:

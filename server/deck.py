@@ -15,6 +15,7 @@ from events.http import Listeners
 from events.run import EventBank
 from executor.ports import Executor
 from sensors.run import SensorBank
+from server.fleet import Fleet
 from server.metrics import Metrics
 from server.objects.run import Objects
 from server.settings import Settings
@@ -36,6 +37,7 @@ class Deck:
     sources: EventBank
     listeners: Listeners
     sensors: SensorBank
+    fleet: Fleet
     objects: Objects
     metrics: Metrics
     is_ready: bool = False

@@ -1,6 +1,7 @@
 """A running engine process: start in order, serve until a signal, stop in reverse."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -12,6 +13,8 @@ from typing import NoReturn
 import structlog
 
 from bireme.kit.supervise import run_together
+from bireme.storage.lock import DatabaseInUse
+from bireme.storage.ports import StorageUnavailable
 from server import local, wiring
 from server.deck import Deck
 from server.local import LocalEngine
@@ -19,6 +22,9 @@ from server.objects.directory import Directory
 from server.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+STAND_BY_S = 0.5
+"""How often an engine on standby tries to take over."""
 
 HARD_EXIT_S = 10.0
 """How long after the drain's own limit a process that still has not ended is ended by force."""
@@ -38,7 +44,9 @@ async def serve(
     stop = stop or asyncio.Event()
     _listen_to_signals(stop, settings.drain_s)
     async with AsyncExitStack() as stack:
-        deck = await wiring.build(settings, stack)
+        deck = await _in_office(settings, stack, stop)
+        if deck is None:
+            return
         token, is_new = local.token_for(settings.data_dir, settings.token)
         address = await wiring.listen(deck, token, stack)
         directory = _directory(deck, folder)
@@ -53,6 +61,32 @@ async def serve(
             deck.is_ready = False
             log.info("engine_draining")
     log.info("engine_stopped")
+
+
+async def serve_worker(settings: Settings, started: Callable[[str], None]) -> None:
+    """As `serve`, for a process that evaluates a share of the sensors."""
+    from server import worker
+
+    stop = asyncio.Event()
+    _listen_to_signals(stop, settings.drain_s)
+    await worker.serve(settings, stop, started)
+
+
+async def _in_office(settings: Settings, stack: AsyncExitStack, stop: asyncio.Event) -> Deck | None:
+    """The parts of the engine; on standby, once no other engine has the database. None when told to stop before."""
+    complained = ""
+    while not stop.is_set():
+        try:
+            return await wiring.build(settings, stack)
+        except (DatabaseInUse, StorageUnavailable) as error:
+            if not settings.stands_by:
+                raise
+            if str(error) != complained:
+                complained = str(error)
+                log.info("engine_stands_by", reason=complained)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), STAND_BY_S)
+    return None
 
 
 def _directory(deck: Deck, folder: Path | None) -> Directory | None:

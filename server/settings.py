@@ -10,6 +10,7 @@ from bireme.kit import reach
 from bireme.kit.errors import UserError
 
 DEFAULT_PORT = 2746
+ROLES = ("all", "engine", "sensor")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -29,6 +30,12 @@ class Settings:
 
     database: str = field(default="", repr=False)
     """postgresql://… instead of the SQLite file in the data directory; may hold a password. BIREME_DATABASE."""
+
+    role: str = "all"
+    """all: everything in this process; engine: all but the sensors; sensor: a share of the sensors. BIREME_ROLE."""
+
+    stands_by: bool = False
+    """Wait for another engine's end instead of refusing to start; the role engine always does. BIREME_STANDBY."""
 
     host: str = "127.0.0.1"
     """Address the API listens on. BIREME_HOST."""
@@ -101,6 +108,18 @@ class Settings:
         return replace(self, **{k: v for k, v in changes.items() if v is not None})
 
 
+def checked(settings: Settings) -> Settings:
+    """The settings with what follows from the role. Raises BadSetting for a role that the database does not allow."""
+    if settings.role != "all" and not settings.database.startswith(
+        ("postgresql://", "postgres://")
+    ):
+        raise BadSetting(
+            f"role {settings.role}: expected a database that processes can share, found"
+            f" {'another' if settings.database else 'none'}; give --database postgresql://…"
+        )
+    return settings.with_(stands_by=settings.stands_by or settings.role == "engine")
+
+
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this environment. Raises BadSetting for a number that is none."""
     env = os.environ if environment is None else environment
@@ -110,6 +129,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         state_dir=_path(env, "BIREME_STATE_DIR")
         or _xdg(env, "XDG_STATE_HOME", home / ".local/state"),
         database=env.get("BIREME_DATABASE") or "",
+        role=_role(env, "BIREME_ROLE"),
+        stands_by=(env.get("BIREME_STANDBY") or "").lower() in ("1", "true", "yes"),
         host=env.get("BIREME_HOST") or "127.0.0.1",
         port=int(_number(env, "BIREME_PORT", DEFAULT_PORT)),
         token=_bare(env.get("BIREME_TOKEN") or env.get("ARGO_TOKEN") or ""),
@@ -134,6 +155,13 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         },
         environment=dict(env),
     )
+
+
+def _role(env: Mapping[str, str], name: str) -> str:
+    role = env.get(name) or "all"
+    if role not in ROLES:
+        raise BadSetting(f"{name}: expected one of {', '.join(ROLES)}, found '{role}'")
+    return role
 
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:

@@ -57,13 +57,18 @@ class SensorTaker:
         self._sensors, self._prepare = sensors, prepare
 
     async def apply(self, stored: StoredObject) -> None:
-        for held in _workflows_in(stored):
-            with suppress(UserError):  # what is wrong with it is the firing's to tell
-                await self._prepare(held)
-        self._sensors.add(stored.as_manifest(), _lines(stored))
+        await prepare_held(stored, self._prepare)
+        self._sensors.add(stored.as_manifest(), lines_of(stored))
 
     async def remove(self, namespace: str, name: str) -> None:
         self._sensors.remove(namespace, name)
+
+
+async def prepare_held(stored: StoredObject, prepare: Prepare) -> None:
+    """Check the workflows that the sensor's own text holds."""
+    for held in _workflows_in(stored):
+        with suppress(UserError):  # what is wrong with it is the firing's to tell
+            await prepare(held)
 
 
 def _workflows_in(stored: StoredObject) -> Iterator[Json]:
@@ -76,7 +81,7 @@ def _workflows_in(stored: StoredObject) -> Iterator[Json]:
             yield {**held, "metadata": metadata}
 
 
-def _lines(stored: StoredObject) -> Callable[[str], int]:
+def lines_of(stored: StoredObject) -> Callable[[str], int]:
     return lambda path: nearest_line(stored.lines, path)
 
 
@@ -128,36 +133,39 @@ class SecretTaker:
 class ConfigMapTaker:
     """Config maps are kept for steps and sources, and on the shelf, where workflows find their parameters."""
 
-    def __init__(self, secrets: KeptSecrets, shelf: TemplateShelf, crons: CronBank) -> None:
+    def __init__(
+        self, secrets: KeptSecrets, shelf: TemplateShelf, crons: CronBank | None = None
+    ) -> None:
         self._secrets, self._shelf, self._crons = secrets, shelf, crons
 
     async def apply(self, stored: StoredObject) -> None:
         self._secrets.keep("ConfigMap", stored.namespace, stored.name, stored.manifest)
         self._shelf.apply(stored.as_manifest())
-        await self._crons.calendar_changed(stored.namespace, stored.name)
+        if self._crons is not None:
+            await self._crons.calendar_changed(stored.namespace, stored.name)
 
     async def remove(self, namespace: str, name: str) -> None:
         self._secrets.forget("ConfigMap", namespace, name)
         self._shelf.remove("ConfigMap", namespace, name)
-        await self._crons.calendar_changed(namespace, name)
+        if self._crons is not None:
+            await self._crons.calendar_changed(namespace, name)
 
 
 def takers(
     *,
     shelf: TemplateShelf,
     crons: CronBank,
-    sensors: SensorBank,
+    sensors: Taker,
     sources: EventBank,
     carriers: Carriers,
     secrets: KeptSecrets,
-    prepare: Prepare,
 ) -> dict[str, Taker]:
     """By kind. What is missing here is kept, and acts on nobody."""
     return {
         "WorkflowTemplate": TemplateTaker(shelf, "WorkflowTemplate"),
         "ClusterWorkflowTemplate": TemplateTaker(shelf, "ClusterWorkflowTemplate"),
         "CronWorkflow": CronTaker(crons),
-        "Sensor": SensorTaker(sensors, prepare),
+        "Sensor": sensors,
         "EventBus": BusTaker(carriers),
         "EventSource": SourceTaker(sources),
         "Secret": SecretTaker(secrets),

@@ -29,7 +29,7 @@ from events.state import StoredState
 from executor.ports import Executor
 from sensors.run import SensorBank
 from sensors.sweep import Policy
-from server import parts
+from server import fleet, parts
 from server.cluster import ClusterPort
 from server.deck import Deck
 from server.metrics import Metrics
@@ -54,12 +54,17 @@ class PortInUse(ServiceError):
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
-    """All parts, joined; nothing runs yet. What was opened closes with `stack`, last opened first."""
+    """All parts, joined; nothing runs yet. What was opened closes with `stack`, last opened first.
+
+    Raises DatabaseInUse, and nothing was opened, while another engine has the database.
+    """
     clock, ids = SystemClock(), RandomIds()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    secrets = parts.secrets_of(settings)
-    database = await open_database(settings.database or settings.data_dir / "bireme.db")
+    database = await open_database(
+        settings.database or settings.data_dir / "bireme.db", stands_by=settings.stands_by
+    )
     stack.push_async_callback(database.close)
+    secrets = parts.secrets_of(settings)
     scripts = Sandbox()
     stack.callback(scripts.close)
     executor = parts.executor_of(settings, clock, secrets, database, scripts)
@@ -94,6 +99,7 @@ def join(
     controller = Controller(database, executor, clock, ids, shelf=TemplateShelf(), options=options)
     crons = CronBank(database, clock, controller)
     cluster = parts.cluster_of(settings)
+    sharing = fleet.of(settings, clock)
     sensors = SensorBank(
         database,
         clock,
@@ -104,11 +110,12 @@ def join(
         reach=settings.reach,
         cluster=ClusterPort(cluster) if cluster else None,
         keep=Policy(age_s=settings.retain_events_s, count=settings.retain_events),
+        holding=sharing.holding,
     )
     retention = Retention(
         age=timedelta(seconds=settings.retain_events_s), count=settings.retain_events
     )
-    bus = SqliteBus(database, clock, sensors.consume, retention, sensors.pass_over)
+    bus = SqliteBus(database, clock, sharing.pipeline(sensors), retention, sensors.pass_over)
     carriers = Carriers(bus, database, clock, ids, secrets)
     listeners = Listeners(settings.host)
     sources = EventBank(
@@ -123,11 +130,10 @@ def join(
     given = takers(
         shelf=controller.shelf,
         crons=crons,
-        sensors=sensors,
+        sensors=sharing.taker(sensors, database, controller.prepare),
         sources=sources,
         carriers=carriers,
         secrets=secrets,
-        prepare=controller.prepare,
     )
     metrics = Metrics()
     controller.on_end(metrics.count_end)
@@ -144,6 +150,7 @@ def join(
         sources=sources,
         listeners=listeners,
         sensors=sensors,
+        fleet=sharing,
         metrics=metrics,
         objects=Objects(database, clock, ids, given, controller.submit, controller.prepare),
     )
@@ -185,6 +192,8 @@ async def start(deck: Deck, directory: Directory | None) -> None:
         await deck.objects.load(between=partial(_adopt, deck))
     finally:
         gc.enable()
+    known = [f"{one.namespace}/{one.name}" for one in deck.objects.of_kind("Sensor")]
+    await deck.fleet.begun(deck.database, known)
     if directory is not None:
         await directory.look()
 
@@ -201,10 +210,12 @@ def loops(deck: Deck, directory: Directory | None) -> dict[str, Awaitable[None]]
     running: dict[str, Awaitable[None]] = {
         "controller": deck.controller.run(),
         "crons": deck.crons.run(),
-        "sensors": deck.sensors.run(),
         "bus": deck.bus.run(),
         "sweeper": deck.sensors.sweeper.run(),
+        **deck.fleet.loops(deck.sensors, deck.controller, deck.clock),
     }
+    if deck.settings.stands_by:
+        running["office"] = fleet.stay_in_office(deck.database, deck.clock)
     if directory is not None:
         running["directory"] = directory.run()
     return running

@@ -50,6 +50,20 @@ async def migrate(
             await _apply(database, migration)
 
 
+async def check_migrated(database: Database, words: dialect.Dialect) -> None:
+    """Raises StorageError unless the tables are exactly those of this Bireme."""
+    wanted = {migration.number for migration in migrations(words)}
+    try:
+        applied = {int(number) for (number,) in await database.read("SELECT n FROM migrations")}
+    except StorageError:
+        applied = set()
+    if applied != wanted:
+        raise StorageError(
+            f"the database is at migration {max(applied, default=0)}, this Bireme at {max(wanted)}: "
+            "start an engine of this version first"
+        )
+
+
 def _applied(tx: Transaction, ledger: str) -> set[int]:
     tx.execute(ledger)
     return {int(number) for (number,) in tx.query("SELECT n FROM migrations")}

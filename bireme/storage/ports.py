@@ -69,3 +69,28 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish what was accepted, then close."""
         ...
+
+
+class Signals(Protocol):
+    """How processes on one database wake each other. A signal says only where to look: what happened is in rows.
+
+    One may get lost while a connection is: whoever listens also looks by itself, seldom.
+    """
+
+    def tell(self, tx: Transaction, topic: str) -> None:
+        """Once `tx` is durable, everybody who listens for the topic is called, in this process too."""
+        ...
+
+    def hear(self, topic: str, call: Callable[[], None]) -> None:
+        """Call back on the event loop."""
+        ...
+
+
+class NoSignals:
+    """`Signals` where there is nobody else."""
+
+    def tell(self, tx: Transaction, topic: str) -> None:
+        return
+
+    def hear(self, topic: str, call: Callable[[], None]) -> None:
+        return

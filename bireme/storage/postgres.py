@@ -9,9 +9,10 @@ import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from bireme.kit.errors import BiremeError, Conflict, MissingExtra
+from bireme.kit.errors import BiremeError, MissingExtra
 from bireme.storage import dialect
-from bireme.storage.migrate import migrate
+from bireme.storage.lock import DatabaseInUse
+from bireme.storage.migrate import check_migrated, migrate
 from bireme.storage.ports import (
     Row,
     StorageError,
@@ -30,6 +31,9 @@ T = TypeVar("T")
 _ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresSystemError,
@@ -40,25 +44,66 @@ _UNAVAILABLE = (
 _CONNECT_S = 10
 # Session-level advisory lock: one engine per database, released by the server when the connection ends.
 _OWNER_LOCK = 0x62_6972_656D_65
+# A machine that is gone says nothing: the server asks after 5 s, and lets go of its locks within 15 s.
+_KEEPALIVE = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "5",
+}
+# An engine that hangs (it says something every second) must not hold the database for ever.
+_ENGINE = {
+    **_KEEPALIVE,
+    "idle_in_transaction_session_timeout": "30s",
+    "idle_session_timeout": "30s",
+}
+# A worker that hangs in a transaction must not hold its rows against those who take its sensors over.
+_GUEST = {**_KEEPALIVE, "idle_in_transaction_session_timeout": "5s", "lock_timeout": "2s"}
 
 
-async def open_postgres(url: str) -> "PostgresDatabase":
-    """Open and migrate. Raises Conflict while another engine holds the database, StorageUnavailable when it is away."""
-    database = PostgresDatabase(url)
+async def open_postgres(url: str, *, stands_by: bool = False) -> "PostgresDatabase":
+    """Open and migrate. Raises DatabaseInUse while another engine holds it, StorageUnavailable when it is away.
+
+    `stands_by`: there may be others who wait for this one to end, so the server lets go of it when it hangs.
+    """
+    session = PostgresSession(url, _ENGINE if stands_by else _KEEPALIVE, is_alone=True)
+    database = PostgresDatabase(url, session)
     try:
         await migrate(database, "postgres")
+        session.term = await database.write(_new_term)
     except BaseException:
         await database.close()
         raise
     return database
 
 
-class PostgresDatabase:
-    """One database of a server, written by this process alone. Create it on the event loop that will use it."""
+async def join_postgres(url: str) -> "PostgresDatabase":
+    """Open as one of many: without the engine's lock, and without changing tables.
 
-    def __init__(self, url: str) -> None:
+    Raises StorageError when an engine of this version has not made its tables yet.
+    """
+    database = PostgresDatabase(url, PostgresSession(url, _GUEST, is_alone=False))
+    try:
+        await check_migrated(database, "postgres")
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def _new_term(tx: Transaction) -> int:
+    tx.execute("UPDATE fleet SET value = value + 1 WHERE name = 'engine'")
+    return int(tx.query(_TERM)[0][0])
+
+
+_TERM = "SELECT value FROM fleet WHERE name = 'engine'"
+
+
+class PostgresDatabase:
+    """One database of a server, through one writing connection. Create it on the event loop that will use it."""
+
+    def __init__(self, url: str, session: "PostgresSession") -> None:
         self.url = url
-        self._writer = Writer(PostgresSession(url), "postgres")
+        self._writer = Writer(session, "postgres")
         self._pool: Any = None
         self._pool_lock = asyncio.Lock()
 
@@ -91,10 +136,17 @@ class PostgresDatabase:
 
 
 class PostgresSession:
-    """The writing connection, as the writer thread drives it. A lost connection is made anew by the next `begin`."""
+    """The writing connection, as the writer thread drives it. A lost connection is made anew by the next `begin`.
 
-    def __init__(self, url: str) -> None:
+    With `is_alone` it holds the engine's lock, and raises DatabaseInUse as soon as another engine does, or has done
+    since: `term` is the number of our time in office, and what we remember is of that time.
+    """
+
+    def __init__(self, url: str, settings: dict[str, str], *, is_alone: bool) -> None:
         self._url = url
+        self._settings = settings
+        self._is_alone = is_alone
+        self.term: int | None = None
         self._runner = asyncio.Runner()
         self._connection: Any = None
 
@@ -143,17 +195,31 @@ class PostgresSession:
         self._runner.close()
 
     async def _connect(self) -> None:
-        connection = await asyncpg.connect(self._url, timeout=_CONNECT_S)
+        connection = await asyncpg.connect(
+            self._url, timeout=_CONNECT_S, server_settings=self._settings
+        )
+        try:
+            if self._is_alone:
+                await self._lock(connection)
+        except BaseException:
+            await connection.close(timeout=_CONNECT_S)
+            raise
+        self._connection = connection
+
+    async def _lock(self, connection: Any) -> None:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _OWNER_LOCK):
             holder = await connection.fetchval(
                 "SELECT max(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
             )
-            await connection.close()
-            raise Conflict(
+            raise DatabaseInUse(
                 f"the PostgreSQL database is in use by another engine (its server process has pid {holder}); "
                 "stop that engine, or give this one another database"
             )
-        self._connection = connection
+        if self.term is not None and await connection.fetchval(_TERM) != self.term:
+            raise DatabaseInUse(
+                "another engine has used the PostgreSQL database since this one lost its connection; "
+                "start this one again"
+            )
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:

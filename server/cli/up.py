@@ -19,6 +19,18 @@ from server import lean, settings
 @click.option(
     "--database", metavar="URL", help="postgresql://… instead of SQLite in the data directory."
 )
+@click.option(
+    "--role",
+    type=click.Choice(settings.ROLES),
+    help="all (default), or with PostgreSQL: one engine, and any number of sensor workers.",
+)
+@click.option(
+    "--standby",
+    "stands_by",
+    is_flag=True,
+    default=None,
+    help="Wait while another engine has the database (role engine always does).",
+)
 @click.option("--host", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, help="Port of the API (default 2746).")
 @click.option("--token", help="Bearer token instead of a generated one.")
@@ -35,10 +47,16 @@ def up(folder: Path | None, data_dir: Path | None, **given: Any) -> None:
       bireme up examples
       bireme up --data-dir ./data --port 0
       bireme up --database postgresql://bireme@db/bireme
+      bireme up --database postgresql://bireme@db/bireme --role engine
+      bireme up --database postgresql://bireme@db/bireme --role sensor
     """
     known = settings.from_environment().with_(
         data_dir=data_dir.absolute() if data_dir else None, **given
     )
+    try:
+        known = settings.checked(known)
+    except settings.BadSetting as error:
+        raise click.UsageError(str(error)) from error
     sys.exit(run(known, folder))
 
 
@@ -55,11 +73,18 @@ def run(known: settings.Settings, folder: Path | None) -> int:
         level=known.log_level, format="json" if known.log_format == "json" else "console"
     )
     try:
-        asyncio.run(process.serve(known, folder, started=_announce(folder)))
+        if known.role == "sensor":
+            asyncio.run(process.serve_worker(known, _announce_worker))
+        else:
+            asyncio.run(process.serve(known, folder, started=_announce(folder)))
     except BiremeError as error:
         click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
         return 1
     return 0
+
+
+def _announce_worker(name: str) -> None:
+    click.echo(f"bireme sensor worker {click.style(name, fg='cyan')} is up", err=True)
 
 
 def _announce(folder: Path | None) -> Any:

@@ -22,6 +22,7 @@ _decode = msgspec.json.Decoder(Kept).decode
 
 
 def insert(tx: Transaction, stored: StoredObject) -> None:
+    _count(tx)
     tx.execute(
         f"INSERT INTO objects ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -38,6 +39,7 @@ def insert(tx: Transaction, stored: StoredObject) -> None:
 
 def update(tx: Transaction, stored: StoredObject) -> None:
     """Everything but identity and birth."""
+    _count(tx)
     tx.execute(
         "UPDATE objects SET generation = ?, origin = ?, manifest = ?, status = ?"
         " WHERE kind = ? AND namespace = ? AND name = ?",
@@ -52,7 +54,19 @@ def update(tx: Transaction, stored: StoredObject) -> None:
 
 
 def delete(tx: Transaction, key: Key) -> None:
+    _count(tx)
     tx.execute("DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?", key)
+
+
+def _count(tx: Transaction) -> None:
+    """Whoever follows the objects in another process sees that there are changes."""
+    tx.execute("UPDATE fleet SET value = value + 1 WHERE name = 'objects'")
+
+
+async def version(database: Database) -> int:
+    """How many changes there were."""
+    rows = await database.read("SELECT value FROM fleet WHERE name = 'objects'")
+    return int(rows[0][0])
 
 
 async def load(database: Database) -> list[StoredObject]:
