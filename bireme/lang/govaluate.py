@@ -91,7 +91,10 @@ class _Parser:
             return self.clause()
         if word.kind == "VARIABLE":
             return _variable(word.value)
-        if word.kind in _BINARY or word.kind == "CLAUSE_CLOSE":
+        if word.kind == "CLAUSE_CLOSE":  # `(x == )`: what is missing before a bracket is nil
+            self.at -= 1
+            return lambda env: None
+        if word.kind in _BINARY:
             raise LangError(f"Unable to plan token kind: '{word.kind}', value: '{word.value}'")
         value = word.value
         return lambda env: value
