@@ -5,12 +5,15 @@ from collections.abc import Callable, Collection
 import structlog
 
 from bireme.kit.clock import Clock
+from bireme.kit.errors import ServiceError
 from bireme.kit.supervise import TaskScope
 from controller.turns import Turns
 from executor.model import Report, Task
 from executor.ports import Executor
 
 log = structlog.get_logger(__name__)
+
+RETRY_S = 1.0
 
 
 class Launcher:
@@ -59,11 +62,22 @@ class Launcher:
         self.ask_launch()
 
     async def adopt(self, tasks: Collection[Task]) -> None:
-        """These run already, or should: each holds a place, however many there are."""
+        """These run already, or should: each holds a place, however many there are.
+
+        While the executor's own service is away nobody knows what became of them, so it is asked until it answers.
+        """
         for task in tasks:
             self._turns.hold(task.run, task.id)
-        if tasks:
+        while tasks and not await self._is_adopted(tasks):
+            await self._clock.sleep(RETRY_S)
+
+    async def _is_adopted(self, tasks: Collection[Task]) -> bool:
+        try:
             await self._executor.adopt(tasks)
+        except ServiceError as error:
+            log.warning("tasks_wait_for_executor", count=len(tasks), error=str(error))
+            return False
+        return True
 
     def ask_launch(self) -> None:
         """Start soon what may start."""

@@ -1,8 +1,8 @@
 """How runs come back to memory: those that were at work by a start, those that sleep once something touches them."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -23,6 +23,7 @@ AT_ONCE = 500
 """So many runs come back before a start is over; the others follow while the engine serves."""
 BATCH = 50
 RETRY_S = 1.0
+T = TypeVar("T")
 
 
 class Runs(Protocol):
@@ -105,10 +106,13 @@ class Waking:
             self._tasks.start("wake", self._wake())
 
     async def _wake(self) -> None:
-        while self._sleepers.any_called:
-            await self._batch(BATCH)
-            await asyncio.sleep(0)
-        self._all_back()
+        try:
+            while self._sleepers.any_called:
+                await self._batch(BATCH)
+                await asyncio.sleep(0)
+            self._all_back()
+        finally:
+            self._busy = False
 
     def _all_back(self) -> None:
         self._busy = False
@@ -119,7 +123,8 @@ class Waking:
         uids = self._sleepers.next(count)
         if not uids:
             return
-        rows, histories = await self._read(uids)
+        rows = await self._patiently(lambda: self._reader.rows(uids))
+        histories = await self._patiently(lambda: self._reader.histories(uids))
         # One that was found unbegun may have begun and ended since.
         alive = [row for row in rows if row.live]
         found = [await self._revive(row, histories.get(row.uid, ())) for row in alive]
@@ -134,8 +139,12 @@ class Waking:
         sleeper = self._sleepers.take(live.uid)
         if sleeper is None:
             return False
-        live.inbox.extend(sleeper.inbox)
-        return self._runs.returned(live)
+        if self._runs.returned(live):
+            live.inbox.extend(sleeper.inbox)
+            return True
+        for item in sleeper.inbox:
+            self._steps.feed(live.uid, item)
+        return False
 
     async def _revive(self, row: RunRow, entries: Sequence[bytes]) -> LiveRun | None:
         """One run that fails to come back ends in Error; the others are not touched."""
@@ -146,15 +155,17 @@ class Waking:
             broken = codec.broken_row(
                 row.uid, row.cron, f"cannot be recovered: {error}", self._clock.now()
             )
-            await self._database.write(lambda tx: store.set_phase(tx, broken))
+            await self._patiently(
+                lambda: self._database.write(lambda tx: store.set_phase(tx, broken))
+            )
             self._runs.lost(row.uid)
             return None
 
-    async def _read(self, uids: Sequence[str]) -> tuple[list[RunRow], dict[str, list[bytes]]]:
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """As often as it takes: while the database is away nothing else goes on either."""
         while True:
             try:
-                return await self._reader.rows(uids), await self._reader.histories(uids)
+                return await ask()
             except ServiceError as error:
-                log.warning("runs_not_read", count=len(uids), error=str(error))
+                log.warning("runs_wait_for_database", error=str(error))
                 await self._clock.sleep(RETRY_S)

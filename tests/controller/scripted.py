@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from datetime import UTC, datetime, timedelta
 
+from bireme.kit.errors import ServiceError
 from executor.model import Outputs, Report, Task
 
 Outcome = Callable[[Task], Report | None]
@@ -33,6 +34,7 @@ class ScriptedExecutor:
         self.stopped: list[str] = []
         self.forgotten: list[str] = []
         self.refuse: Exception | None = None
+        self.away = 0
         self._known: set[str] = set()
         self._ended: dict[str, Report] = {}
         self._queue: asyncio.Queue[Report] = asyncio.Queue()
@@ -65,6 +67,9 @@ class ScriptedExecutor:
             yield await self._queue.get()
 
     async def adopt(self, tasks: Collection[Task]) -> None:
+        if self.away:
+            self.away -= 1
+            raise ServiceError("the cluster does not answer")
         for task in tasks:
             if task.id in self._ended:
                 self._queue.put_nowait(self._ended[task.id])

@@ -191,6 +191,42 @@ async def test_every_run_can_be_asked_for_anything_while_others_still_come_back(
     await world.stop()
 
 
+async def test_a_run_that_waits_to_be_admitted_can_be_stopped_while_it_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waking, "AT_ONCE", 0)
+    world = World(tmp_path, Options(limits=Limits(total=1)))
+    world.executor.outcome = hangs
+    await world.start()
+    await world.controller.create(workflow(metadata={"name": "first"}))
+    made = await world.controller.create(workflow(metadata={"name": "second"}))
+    await asyncio.sleep(1)
+    await world.crash()
+    await world.start()
+    async with asyncio.timeout(10):
+        await world.controller.operate("default", "second", "suspend")
+    found = await world.controller.get("default", "second")
+    assert (found["spec"]["suspend"], found["status"]["phase"]) == (True, "Pending")
+    world.executor.finish(world.executor.started[0], succeeds)
+    await asyncio.sleep(1)
+    await world.controller.operate("default", "second", "stop")
+    assert (await world.end_of(made))["status"]["phase"] == "Failed"
+    await world.stop()
+
+
+async def test_an_executor_that_is_away_at_a_start_is_asked_until_it_answers(world: World) -> None:
+    world.executor.outcome = hangs
+    made = await world.controller.create(workflow(metadata={"name": "wf"}))
+    await asyncio.sleep(1)
+    await world.crash()
+    world.executor.finish(world.executor.started[0], succeeds)
+    world.executor.away = 3
+    await world.start()
+    assert world.executor.away == 0
+    assert (await world.end_of(made))["status"]["phase"] == "Succeeded"
+    assert len(world.executor.started) == 1
+
+
 async def test_a_sleeping_run_can_be_deleted(world: World) -> None:
     made = await world.controller.create(approval(metadata={"name": "wf"}))
     await asyncio.sleep(1)
