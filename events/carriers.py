@@ -18,14 +18,13 @@ from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database
 from events import fields
 from events.model import Event
-from events.ports import Also, Bus, BusSurroundings, Secrets
+from events.ports import DEFAULT_BUS, Also, Bus, BusSurroundings, Secrets
 from events.registry import buses
 from events.relay import Relay
 
 log = structlog.get_logger(__name__)
 
 _OUTSIDE = {"kafka": "kafka", "jetstreamExotic": "jetstream"}
-DEFAULT = "default"
 
 
 class _Carrier:
@@ -53,7 +52,7 @@ class Carriers:
 
     def named(self, namespace: str, name: str) -> Bus:
         """The bus of that name, whatever it is at the moment of each publication."""
-        return _Named(self, (namespace, name or DEFAULT))
+        return _Named(self, (namespace, name or DEFAULT_BUS))
 
     def carrier(self, place: tuple[str, str]) -> Bus:
         """Where a publication goes now."""

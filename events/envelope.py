@@ -37,6 +37,8 @@ def headers(event: Event) -> dict[str, str]:
     }
     if event.dedup:
         words["ce_biremededup"] = event.dedup
+    if event.bus:
+        words["ce_biremebus"] = event.bus
     if event.attributes:
         words["ce_biremeattributes"] = orjson.dumps(event.attributes).decode()
     return {name: quote(text, safe=_SAFE) for name, text in words.items()}
@@ -57,6 +59,7 @@ def event_of(found: Mapping[str, str], data: bytes, seq: int) -> Event:
             content_type=words[CONTENT_TYPE],
             attributes=orjson.loads(words.get("ce_biremeattributes", "{}")),
             dedup=words.get("ce_biremededup", ""),
+            bus=words.get("ce_biremebus", ""),
             data=data,
             seq=seq,
         )

@@ -19,6 +19,7 @@ from events import fields
 from events.model import Event
 from events.patience import until_durable
 from events.ports import (
+    DEFAULT_BUS,
     BadSourceConfig,
     Bus,
     EventSource,
@@ -204,6 +205,7 @@ class Inlet:
             content_type=event.content_type,
             attributes=event.attributes or {},
             dedup=event.dedup,
+            bus="" if self.one.bus == DEFAULT_BUS else self.one.bus,
         )
 
     def _is_wanted(self, event: NewEvent) -> bool:

@@ -10,7 +10,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     `source` is the EventSource object's name and `subject` the event's name in it (`spec.webhook.<subject>`), as Argo
     Events has them. `seq` is 0 until the log has accepted the event. `dedup` is the sender's own delivery id, empty
-    when the protocol has none; two events of one source and subject with the same `dedup` are one event.
+    when the protocol has none; two events of one source and subject with the same `dedup` are one event. `bus` is the
+    EventBus that its source names, empty for the one named default.
     """
 
     id: str
@@ -25,3 +26,4 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     dedup: str = ""
     seq: int = 0
     received_at: datetime | None = None
+    bus: str = ""

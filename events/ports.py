@@ -20,6 +20,9 @@ class BadSourceConfig(EventsError, UserError):
     """The EventSource's configuration cannot work; the message names the field."""
 
 
+DEFAULT_BUS = "default"
+"""The EventBus of whoever names none."""
+
 Also = Callable[[Transaction], None]
 """More rows for the commit of a publication."""
 

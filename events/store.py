@@ -14,10 +14,8 @@ from bireme.kit import ids
 from bireme.storage.ports import Database, Row, Transaction
 from events.model import Event
 
-COLUMNS = (
-    "seq, namespace, source, subject, id, type, time, received_at, content_type, attributes, data"
-)
-_INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+COLUMNS = "seq, namespace, source, subject, id, type, time, received_at, content_type, attributes, data, bus"
+_INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _AFTER = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
 _REMEMBER = (
     "INSERT INTO event_keys (key, seq, seen_at) VALUES (?, ?, ?) "
@@ -112,6 +110,7 @@ def encode(event: Event) -> Row:
         event.content_type,
         attributes,
         event.data,
+        event.bus,
     )
 
 
@@ -129,6 +128,7 @@ def decode(row: Row) -> Event:
         content_type,
         attributes,
         data,
+        bus,
     ) = row
     return Event(
         seq=seq,
@@ -142,6 +142,7 @@ def decode(row: Row) -> Event:
         content_type=content_type,
         attributes=orjson.loads(attributes) if attributes != "{}" else {},
         data=bytes(data),
+        bus=bus,
     )
 
 

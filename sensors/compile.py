@@ -14,6 +14,7 @@ import msgspec
 from bireme.kit import ids
 from bireme.kit.errors import BiremeError, UserError
 from bireme.lang import conditions, cron
+from events.ports import DEFAULT_BUS
 from sensors import combine, compile_gathering, retry
 from sensors import transform as transforms
 from sensors.errors import BadSensor
@@ -67,6 +68,12 @@ def subscriptions(raw: Mapping[str, Any]) -> set[tuple[str, str]]:
     """The (event source, event) pairs a sensor listens to; cheap, compiles nothing."""
     items = (raw.get("spec") or {}).get("dependencies") or ()
     return {(item.get("eventSourceName", ""), item.get("eventName", "")) for item in items}
+
+
+def bus(raw: Mapping[str, Any]) -> str:
+    """The EventBus whose events a sensor sees, empty for the one named default."""
+    name = (raw.get("spec") or {}).get("eventBusName") or DEFAULT_BUS
+    return "" if name == DEFAULT_BUS else str(name)
 
 
 def _routes(

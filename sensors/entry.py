@@ -15,7 +15,17 @@ class Entry:
     """
 
     __slots__ = (
-        "_remembers", "_sensor", "is_settled", "key", "line", "name", "namespace", "raw", "starts_now", "subscriptions",
+        "_remembers",
+        "_sensor",
+        "bus",
+        "is_settled",
+        "key",
+        "line",
+        "name",
+        "namespace",
+        "raw",
+        "starts_now",
+        "subscriptions",
     )  # fmt: skip
 
     def __init__(
@@ -28,6 +38,7 @@ class Entry:
         self.name: str = metadata["name"]
         self.key = f"{self.namespace}/{self.name}"
         self.subscriptions = compile.subscriptions(raw)
+        self.bus = compile.bus(raw)
         self.starts_now = starts_now
         self.is_settled = False
         self._sensor: Sensor | None = None

@@ -75,7 +75,7 @@ class Intake:
         else:
             missed = store.missed(
                 self.tx,
-                entry.namespace,
+                (entry.namespace, entry.bus),
                 entry.subscriptions,
                 after=work.state.position,
                 before=before,

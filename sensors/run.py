@@ -38,14 +38,14 @@ _ENTRIES_PER_COMMIT = 200
 _CELLS_PER_COMMIT = 200
 _PAUSE_S = 1.0
 
-Route = tuple[str, str, str]
+Route = tuple[str, str, str, str]
 
 
 class SensorBank:
     """All sensors of a process. `apply`, `remove` and `run` belong to the event loop, `consume` to the writer thread.
 
-    The index by (namespace, source, event) holds immutable tuples, so that the writer thread reads it without locks
-    and an event costs only what its matches cost.
+    The index by (namespace, bus, source, event) holds immutable tuples: the writer thread reads it without locks, and
+    an event costs only what its matches cost.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a process it stands between; joined in one place
@@ -103,7 +103,7 @@ class SensorBank:
         self._entries[entry.key] = entry
         self._removed -= {entry.key}
         for source, subject in entry.subscriptions:
-            route = (entry.namespace, source, subject)
+            route = (entry.namespace, entry.bus, source, subject)
             self._index[route] = (*self._index.get(route, ()), entry)
         self._applied.set()
 
@@ -141,7 +141,7 @@ class SensorBank:
 
     def listeners(self, event: Event) -> tuple[Entry, ...]:
         """The sensors that the event concerns."""
-        return self._index.get((event.namespace, event.source, event.subject), ())
+        return self._index.get((event.namespace, event.bus, event.source, event.subject), ())
 
     def settled(self, sensors: Iterable[str]) -> list[str]:
         """Those of the sensors that have nothing left to catch up with."""
@@ -234,7 +234,7 @@ class SensorBank:
 
     def _unlist(self, entry: Entry) -> None:
         for source, subject in entry.subscriptions:
-            route = (entry.namespace, source, subject)
+            route = (entry.namespace, entry.bus, source, subject)
             rest = tuple(other for other in self._index.get(route, ()) if other is not entry)
             if rest:
                 self._index[route] = rest

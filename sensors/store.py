@@ -222,20 +222,24 @@ async def next_due(database: Database, now: float, where: Where = ANY) -> float 
 
 def missed(
     tx: Transaction,
-    namespace: str,
+    place: tuple[str, str],
     subscriptions: Iterable[tuple[str, str]],
     *,
     after: int,
     before: int,
     limit: int,
 ) -> list[Event]:
-    """Events with `after < seq < before` that a sensor listens to, in order, at most `limit` of them."""
+    """Events with `after < seq < before` that a sensor listens to, in order, at most `limit` of them.
+
+    `place` is its namespace and its bus.
+    """
     found: list[Event] = []
+    namespace, bus = place
     for source, subject in subscriptions:
         rows = tx.query(
             f"SELECT {log.COLUMNS} FROM events WHERE namespace = ? AND source = ? AND subject = ? "
-            "AND seq > ? AND seq < ? ORDER BY seq LIMIT ?",
-            (namespace, source, subject, after, before, limit),
+            "AND bus = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+            (namespace, source, subject, bus, after, before, limit),
         )
         found.extend(map(log.decode, rows))
     return sorted(found, key=lambda event: event.seq)[:limit]

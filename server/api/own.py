@@ -8,7 +8,8 @@ from aiohttp import web
 
 from controller import happenings
 from events import poison
-from sensors import explain
+from events.model import Event
+from sensors import compile, explain
 from sensors import store as decided
 from server import log
 from server.api import replies
@@ -118,17 +119,15 @@ async def explain_event(ask: Ask) -> web.StreamResponse:
     listeners = [
         f"{stored.namespace}/{stored.name}"
         for stored in ask.deck.objects.of_kind("Sensor", found.namespace)
-        if _listens(stored.manifest, found.source, found.subject)
+        if _listens(stored.manifest, found)
     ]
     fired = await _firings_of(ask.deck, made)
     return replies.reply(explain.event(log.shown(found), made, fired, listeners))
 
 
-def _listens(manifest: Mapping[str, Any], source: str, subject: str) -> bool:
-    dependencies = (manifest.get("spec") or {}).get("dependencies") or ()
-    return any(
-        d.get("eventSourceName") == source and d.get("eventName") == subject for d in dependencies
-    )
+def _listens(manifest: Mapping[str, Any], event: Event) -> bool:
+    heard = (event.source, event.subject) in compile.subscriptions(manifest)
+    return heard and compile.bus(manifest) == event.bus
 
 
 async def _firings_of(deck: Deck, decisions: list[dict[str, Any]]) -> list[dict[str, Any]]:

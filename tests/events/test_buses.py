@@ -108,6 +108,7 @@ async def test_an_event_is_read_as_it_was_published(bus: Any) -> None:
         data=b"\x00\xff",
         content_type="application/octet-stream",
         attributes={"traceparent": "00-1"},
+        bus="audit",
     )
     (accepted,) = await bus.publish([given])
     async with aclosing(bus.read("c", 0)) as reading:

@@ -31,6 +31,16 @@ async def test_every_event_of_a_source_listens(bench: Any, free_port: Callable[[
     assert [event.subject for event in await bench.events()] == ["a", "b"]
 
 
+@pytest.mark.parametrize(("named", "kept"), [("audit", "audit"), ("default", "")])
+async def test_events_know_the_bus_that_their_source_names(
+    bench: Any, free_port: Callable[[], int], named: str, kept: str
+) -> None:
+    port = free_port()
+    await bench.apply({"eventBusName": named, "webhook": {"a": webhook(port)}})
+    assert await ask(bench, port, "/push") == 200
+    assert [event.bus for event in await bench.events()] == [kept]
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
