@@ -138,6 +138,7 @@ def _decision(decision: Json, indent: str, *, with_event: bool = False) -> None:
     if place:
         place += f", line {decision['line']})" if decision["line"] else ")"
     who = " ".join(part for part in (decision["dependency"], decision["trigger"]) if part)
+    who += f" by {decision['worker']}" if decision.get("worker") else ""
     number = f"event {decision['seq']} " if with_event and decision["seq"] else ""
     click.echo(
         f"{indent}{number}{output.coloured(decision['outcome'])} {who}: {decision['reason']}{place}"
