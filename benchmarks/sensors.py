@@ -45,6 +45,9 @@ class _Nothing:
     def submit(self, tx: Any, manifest: dict[str, Any], firing: str) -> dict[str, str]:
         raise KeyError(firing)
 
+    def firings(self, tx: Any, uids: Any) -> list[str]:
+        return []
+
     def live(self, tx: Any, uids: Any) -> set[str]:
         return set()
 

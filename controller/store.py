@@ -60,6 +60,13 @@ def live_of(tx: Transaction, uids: Sequence[str]) -> set[str]:
     return {uid for (uid,) in rows}
 
 
+def firings_of(tx: Transaction, uids: Sequence[str]) -> list[str]:
+    """The firings that have made the runs, as far as firings have."""
+    marks = ", ".join("?" * len(uids))
+    sql = f"SELECT firing FROM runs WHERE firing IS NOT NULL AND uid IN ({marks})"
+    return [firing for (firing,) in tx.query(sql, tuple(uids))]
+
+
 def append(tx: Transaction, entries: Iterable[HistoryRow], phases: Iterable[PhaseRow]) -> None:
     """One step of each of several runs. A run that ends is counted by its CronWorkflow in the same commit."""
     rows = [(entry.run, entry.n, entry.at, entry.entry) for entry in entries]

@@ -88,6 +88,11 @@ def due(tx: Transaction, now: float, limit: int, where: Where = ANY) -> list[tup
     return [(sensor, Address(trigger, kind, key)) for sensor, trigger, kind, key in rows]
 
 
+def exists(tx: Transaction, sensor: str, address: Address) -> bool:
+    """True if something is kept there."""
+    return bool(tx.query(f"SELECT 1 FROM sensor_cells WHERE {_HERE}", (sensor, *address)))
+
+
 def put_off(
     tx: Transaction, cells: Iterable[tuple[str, Address]], now: float, until: float
 ) -> None:

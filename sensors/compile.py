@@ -76,6 +76,13 @@ def bus(raw: Mapping[str, Any]) -> str:
     return "" if name == DEFAULT_BUS else str(name)
 
 
+def has_slots(raw: Mapping[str, Any]) -> bool:
+    """True if a trigger of the sensor limits its concurrency; cheap, compiles nothing."""
+    items = (raw.get("spec") or {}).get("triggers") or ()
+    templates = (item.get("template") for item in items if isinstance(item, dict))
+    return any(isinstance(given, dict) and given.get("concurrency") for given in templates)
+
+
 def _routes(
     items: Any, rules: list[TriggerRule], line: Lines
 ) -> dict[tuple[str, str], tuple[Dependency, ...]]:
@@ -175,6 +182,7 @@ def _rule(item: Json, index: int, digests: dict[str, str], line: Lines) -> Trigg
     more: Json = {}
     try:
         again, rate, resets = _retry(item), _rate(item), _resets(template)
+        _check_dead_letters(item)
         more = compile_gathering.rules(template, text, condition.names)
     except BadSensor as error:
         again, rate, resets, broken = ONCE, None, (), broken or str(error)
@@ -205,8 +213,11 @@ def kind_of(template: Mapping[str, Any]) -> str:
     return next((key for key in given if key not in _NOT_TRIGGERS), "")
 
 
-def dead_letter(rule: TriggerRule, definition: Json) -> TriggerRule:
+def dead_letter(rule: TriggerRule) -> TriggerRule | None:
     """A trigger's dlqTrigger as a rule: it acts on the same events, with its own kind and retries."""
+    definition = rule.definition.get("dlqTrigger")
+    if not definition:
+        return None
     template = definition.get("template") or {}
     return replace(
         rule,
@@ -215,7 +226,22 @@ def dead_letter(rule: TriggerRule, definition: Json) -> TriggerRule:
         definition=definition,
         retry=_retry(definition),
         rate=None,
+        join=None,
+        coalesce=None,
+        concurrency=None,
+        breaker=None,
     )
+
+
+def acting_as(sensor: Sensor, trigger: str) -> TriggerRule | None:
+    """The rule that acts under that name: a trigger, or the dlqTrigger of one."""
+    for rule in sensor.triggers.values():
+        wanted: TriggerRule | None = rule
+        while wanted is not None and wanted.name != trigger:
+            wanted = dead_letter(wanted)
+        if wanted is not None:
+            return wanted
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +274,12 @@ def _never(why: str) -> _Condition:
 def _retry(item: Json) -> Retry:
     given = item.get("retryStrategy")
     return ONCE if given is None else retry.from_manifest(given)
+
+
+def _check_dead_letters(item: Json) -> None:
+    """Raises BadSensor when the retryStrategy of a dlqTrigger cannot be read."""
+    while item := item.get("dlqTrigger") or {}:
+        _retry(item)
 
 
 def _rate(item: Json) -> RateLimit | None:

@@ -11,13 +11,15 @@ class Entry:
     """One applied sensor. Written by the event loop (`settle`), compiled by the writer thread.
 
     `starts_now` means that everything up to the next event is seen already: the sensor was live and its manifest was
-    replaced. Otherwise its cursor row says where it stands; a sensor without one starts from now.
+    replaced. Otherwise its cursor row says where it stands; a sensor without one starts from now. `has_slots` means
+    that a trigger limits its `concurrency`.
     """
 
     __slots__ = (
         "_remembers",
         "_sensor",
         "bus",
+        "has_slots",
         "is_settled",
         "key",
         "line",
@@ -39,6 +41,7 @@ class Entry:
         self.key = f"{self.namespace}/{self.name}"
         self.subscriptions = compile.subscriptions(raw)
         self.bus = compile.bus(raw)
+        self.has_slots = compile.has_slots(raw)
         self.starts_now = starts_now
         self.is_settled = False
         self._sensor: Sensor | None = None

@@ -15,13 +15,14 @@ from bireme.lang.script import NO_SCRIPTS, Scripts
 from bireme.storage.ports import Transaction
 from events import store as log
 from events.model import Event
-from sensors import cell_store, compile, quarantine, store
+from sensors import cell_store, quarantine, store
 from sensors.cell_store import StoredCells
 from sensors.cells import Address
 from sensors.entry import Entry
 from sensors.evaluate import step, tick
-from sensors.model import JSON, Decision, Fire, Firing, Origin, Sensor, SensorState, Step
+from sensors.model import JSON, Decision, Fire, Firing, Sensor, SensorState, Step
 from sensors.outbox import Outbox
+from sensors.prepare import prepare, unprepared
 from sensors.view import View
 
 logger = structlog.get_logger(__name__)
@@ -218,7 +219,8 @@ class Intake:
     def _fire(self, sensor: Sensor, fire: Fire) -> bool:
         """False when these events have fired this trigger before."""
         if fire.status == "dead":
-            return self.outbox.bury(self.tx, _unprepared(sensor, fire), fire.reason, self.at)
+            dead = unprepared(self.outbox, sensor, fire, self.at)
+            return self.outbox.bury(self.tx, dead, fire.reason, self.at)
         firing = prepare(self.outbox, sensor, fire, self.at)
         if isinstance(firing, Firing) and self._waits(fire, firing):
             return self._put_later(firing, fire)
@@ -228,7 +230,8 @@ class Intake:
                 self._complain(sensor, fire, str(done))
             return done is not False
         error = str(firing)
-        if not self.outbox.bury(self.tx, _unprepared(sensor, fire), error, self.at):
+        dead = unprepared(self.outbox, sensor, fire, self.at, error)
+        if not self.outbox.bury(self.tx, dead, error, self.at):
             return False
         self._complain(sensor, fire, error)
         return True
@@ -268,42 +271,6 @@ class Intake:
 def put_off(tx: Transaction, cells: Sequence[tuple[str, Address]], now: float) -> None:
     """Cells that are still due after they were looked at are looked at again later."""
     cell_store.put_off(tx, cells, now, now + _PUT_OFF_S)
-
-
-def prepare(outbox: Outbox, sensor: Sensor, fire: Fire, at: float) -> Firing | Exception:
-    """The firing with everything its trigger needs, or why there can be none."""
-    rule = fire.rule
-    origin = Origin(sensor.namespace, sensor.name, rule.name, at)
-    try:
-        spec = outbox.trigger(rule.kind).prepare(rule.definition, fire.events, origin)
-        on_dead = _dead_letter(outbox, sensor, fire, at)
-    except Exception as error:  # noqa: BLE001 - a trigger that cannot be prepared is dead, not fatal
-        return error
-    return Firing(
-        id=fire.id, namespace=sensor.namespace, sensor=sensor.name, trigger=rule.name,
-        kind=rule.kind, spec=spec, event_ids={name: event.id for name, event in fire.events.items()},
-        retry=rule.retry, on_dead=on_dead, slot=fire.slot,
-    )  # fmt: skip
-
-
-def _dead_letter(outbox: Outbox, sensor: Sensor, fire: Fire, at: float) -> Firing | None:
-    given = fire.rule.definition.get("dlqTrigger")
-    if not given:
-        return None
-    rule = compile.dead_letter(fire.rule, given)
-    made = prepare(outbox, sensor, Fire(f"{fire.id}-dlq", rule, fire.events), at)
-    if isinstance(made, Exception):
-        raise made
-    return made
-
-
-def _unprepared(sensor: Sensor, fire: Fire) -> Firing:
-    rule = fire.rule
-    return Firing(
-        id=fire.id, namespace=sensor.namespace, sensor=sensor.name, trigger=rule.name,
-        kind=rule.kind, spec=None, events=fire.events, retry=rule.retry, slot=fire.slot,
-        event_ids={name: event.id for name, event in fire.events.items()},
-    )  # fmt: skip
 
 
 def _without_repeated(decisions: Sequence[Decision], known: Collection[str]) -> list[Decision]:

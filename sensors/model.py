@@ -129,9 +129,10 @@ ONCE = Retry(steps=1)
 class Firing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One act of a trigger, kept in the outbox until it is done or dead. Acting twice on one id is one act.
 
-    `spec` is all the trigger needs, parameters resolved. It is None when resolving failed: then `events` holds the
-    events themselves, so that a corrected sensor can be driven again. `on_dead` is the dlqTrigger's firing. `slot` is
-    the key under which it counts against the trigger's concurrency limit, None when there is no limit.
+    `spec` is all the trigger needs, parameters resolved. It is None when resolving failed, for the reason `unready`:
+    then `events` holds the events themselves, so that a corrected sensor can be driven again. `on_dead` is the
+    dlqTrigger's firing. `slot` is the key under which it counts against the trigger's concurrency limit, None when
+    there is no limit.
     """
 
     id: str
@@ -145,6 +146,7 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry: Retry = ONCE
     on_dead: "Firing | None" = None
     slot: str | None = None
+    unready: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from bireme.kit import ids
 from bireme.kit.backoff import Rng
 from bireme.kit.clock import Clock
-from bireme.kit.errors import BiremeError, Conflict, NotFound, ServiceError
+from bireme.kit.errors import BiremeError, ServiceError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Row, StorageError, StorageUnavailable, Transaction
 from sensors import retry, store
@@ -27,7 +28,10 @@ _STORAGE_PAUSE_S = 1.0
 
 
 class Outbox:
-    """Works the `firings` rows that `holding` leaves to this process; `run` until cancelled."""
+    """Works the `firings` rows that `holding` leaves to this process; `run` until cancelled.
+
+    `freed` is called on the event loop with each firing that is over and may have held a slot.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class Outbox:
         clock: Clock,
         surroundings: Surroundings,
         rng: Rng,
+        freed: Callable[[str], None],
         holding: Holding = EVERYTHING,
     ) -> None:
         self.database = database
@@ -42,6 +47,7 @@ class Outbox:
         self.surroundings = surroundings
         self.rng = rng
         self.holding = holding
+        self._freed = freed
         self._triggers: dict[str, Trigger] = {}
         self._insiders: dict[str, FiresInside | None] = {}
         self.resting: frozenset[str] = frozenset()
@@ -152,21 +158,6 @@ class Outbox:
         for trigger in self._triggers.values():
             await trigger.close()
 
-    async def redrive(self, firing_id: str, prepare: Callable[[Firing], Firing]) -> None:
-        """Make a dead firing due again; `prepare` makes what it lacks. Raises NotFound or Conflict."""
-
-        def work(tx: Transaction) -> None:
-            found = store.load_firing(tx, firing_id)
-            if found is None:
-                raise NotFound(f"there is no firing {firing_id}")
-            firing, status = found
-            if status != "dead":
-                raise Conflict(f"firing {firing_id} is {status}; only dead ones are driven again")
-            store.reopen(tx, prepare(firing), self._now())
-            self._stir(tx)
-
-        await self.database.write(work)
-
     async def _round(self, scope: TaskScope) -> float:
         """Start what is due and free; the seconds until it is worth looking again."""
         try:
@@ -253,6 +244,7 @@ class Outbox:
         now = self._now()
         if isinstance(outcome, Receipt):
             store.mark_fired(tx, firing.id, outcome, attempts, now)
+            self.over(tx, firing)
             return
         again = isinstance(outcome, BiremeError) and outcome.retriable
         self._failed(tx, firing, _text(outcome), attempts=attempts, again=again, now=now)
@@ -289,8 +281,21 @@ class Outbox:
             return
         store.mark_failed(tx, firing.id, error, attempts, retry_at=None, now=now)
         tx.on_commit(lambda: _report(firing, error))
-        if firing.on_dead is not None and store.put_firing(tx, firing.on_dead, now, now):
-            self._stir(tx)
+        if firing.on_dead is not None:
+            self._follow(tx, firing.on_dead, now)
+        self.over(tx, firing)
+
+    def _follow(self, tx: Transaction, after: Firing, now: float) -> None:
+        """A firing is dead: its dlqTrigger's turn."""
+        if after.spec is None:
+            self.bury(tx, after, after.unready, now)
+        elif store.put_firing(tx, after, now, now):
+            self._stir(tx, after.kind)
+
+    def over(self, tx: Transaction, firing: Firing) -> None:
+        """The firing is done or dead: somebody may wait for its slot."""
+        if firing.slot is not None:
+            tx.on_commit(partial(self._freed, firing.id))
 
     def _now(self) -> float:
         return self.clock.now().timestamp()

@@ -36,6 +36,10 @@ class Workflows(Protocol):
         """Those of the workflows that have not ended; unknown ones have."""
         ...
 
+    def firings(self, tx: Transaction, uids: Sequence[str]) -> list[str]:
+        """The firings that have made these workflows; those that nobody's firing has made are left out."""
+        ...
+
     async def operate(
         self, namespace: str, name: str, operation: str, options: dict[str, Any], firing: str = ""
     ) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What people decide afterwards: held firings let go or discarded, dead firings and failed events driven again."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 
 from bireme.kit.clock import Clock
@@ -14,7 +15,7 @@ from sensors.entry import Entry
 from sensors.errors import BadSensor
 from sensors.evaluate import admit
 from sensors.intake import Intake
-from sensors.model import Decision, Firing, Outcome, SensorState
+from sensors.model import Decision, Firing, FiringStatus, Outcome, SensorState
 from sensors.outbox import Outbox
 
 
@@ -41,6 +42,10 @@ class Review:
         """Let a held firing act, as soon as the trigger's concurrency allows; its status."""
         return await self.database.write(partial(self._release, id=firing, by=by))
 
+    async def revive(self, firing: str, prepare: Callable[[Firing], Firing]) -> None:
+        """Make a dead firing due again, as soon as the trigger's concurrency allows; `prepare` makes what it lacks."""
+        await self.database.write(partial(self._revive, id=firing, prepare=prepare))
+
     async def discard(self, firing: str, by: str = "") -> None:
         """A held or dead firing never acts; a failed event is not tried again."""
         await self.database.write(partial(self._discard, id=firing, by=by))
@@ -50,31 +55,51 @@ class Review:
         return await self.database.write(partial(self._redrive, id=failed))
 
     def _release(self, tx: Transaction, id: str, by: str) -> str:
-        firing = self._held(tx, id)
-        self.outbox.holding.check(tx, [f"{firing.namespace}/{firing.sensor}"])
-        entry = self._entries.get(f"{firing.namespace}/{firing.sensor}")
-        now = self.clock.now()
-        status, why = "pending", ""
-        if entry is not None and firing.slot is not None:
-            cells = StoredCells(tx, entry.key, self.outbox.surroundings.workflows)
-            ticket = Ticket(id, *self._event_of(tx, id), now.timestamp())
-            state = SensorState(cells=cells)
-            made, status, why = admit(entry.sensor, state, firing.trigger, firing.slot, ticket, now)
-            if status == "discarded":
-                raise Conflict(f"firing {id} stays held: {why}")
-            cells.write()
-            store.record(tx, made.decisions)
-            for replacement in made.ends:
-                self.outbox.replace(tx, replacement, now.timestamp())
-            tx.on_commit(self._wake)
-            self.outbox.holding.told(tx)
+        firing, now = self._held(tx, id), self.clock.now()
+        status, why = self._admitted(tx, firing, "held", now)
         if status == "queued":
             store.set_status(tx, id, "queued", why, now.timestamp())
         else:
             self.outbox.start(tx, id, now.timestamp())
-        reason = f"released{_by(by)}{why if status == 'pending' else f'; {why}'}"
-        self._note(tx, firing, "queued" if status == "queued" else "fired", reason)
+        self._tell(tx, firing, f"released{_by(by)}", status, why)
         return status
+
+    def _revive(self, tx: Transaction, id: str, prepare: Callable[[Firing], Firing]) -> None:
+        firing, now = prepare(self._held(tx, id, "dead")), self.clock.now()
+        status, why = self._admitted(tx, firing, "dead", now)
+        store.reopen(tx, firing, status, now.timestamp())
+        self._tell(tx, firing, "driven again", status, why)
+        tx.on_commit(self.outbox.wake)
+        self.outbox.holding.told(tx, firing.kind)
+
+    def _admitted(
+        self, tx: Transaction, firing: Firing, stays: str, now: datetime
+    ) -> tuple[FiringStatus, str]:
+        """Pending or queued, as its trigger's concurrency allows, and what is to say. Raises Conflict for a drop."""
+        self.outbox.holding.check(tx, [f"{firing.namespace}/{firing.sensor}"])
+        entry = self._entries.get(f"{firing.namespace}/{firing.sensor}")
+        if entry is None or firing.slot is None:
+            return "pending", ""
+        cells = StoredCells(tx, entry.key, self.outbox.surroundings.workflows)
+        ticket = Ticket(firing.id, *self._event_of(tx, firing.id), now.timestamp())
+        state = SensorState(cells=cells)
+        made, status, why = admit(entry.sensor, state, firing.trigger, firing.slot, ticket, now)
+        if status == "discarded":
+            raise Conflict(f"firing {firing.id} stays {stays}: {why}")
+        cells.write()
+        store.record(tx, made.decisions)
+        for replacement in made.ends:
+            self.outbox.replace(tx, replacement, now.timestamp())
+        tx.on_commit(self._wake)
+        self.outbox.holding.told(tx)
+        return status, why
+
+    def _tell(
+        self, tx: Transaction, firing: Firing, what: str, status: FiringStatus, why: str
+    ) -> None:
+        is_queued = status == "queued"
+        reason = f"{what}; {why}" if is_queued else f"{what}{why}"
+        self._note(tx, firing, "queued" if is_queued else "fired", reason)
 
     def _discard(self, tx: Transaction, id: str, by: str) -> None:
         if quarantine.remove(tx, id):
@@ -82,6 +107,7 @@ class Review:
         firing = self._held(tx, id, "held", "dead")
         store.set_status(tx, id, "discarded", f"discarded{_by(by)}", self.clock.now().timestamp())
         self._note(tx, firing, "dropped", f"discarded{_by(by)}")
+        self.outbox.over(tx, firing)
 
     def _redrive(self, tx: Transaction, id: str) -> list[Decision]:
         found = quarantine.load(tx, id)

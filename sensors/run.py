@@ -19,14 +19,17 @@ from bireme.storage.ports import Database, Transaction
 from events import store as log_rows
 from events.model import Event
 from events.ports import Secrets
-from sensors import cell_store, quarantine, store
+from sensors import cell_store, compile, quarantine, store
 from sensors.entry import Entry
 from sensors.errors import BadSensor
+from sensors.evaluate import concurrency
+from sensors.freed import Freed
 from sensors.holding import EVERYTHING, Holding
-from sensors.intake import Intake, prepare, put_off
+from sensors.intake import Intake, put_off
 from sensors.model import Fire, Firing
 from sensors.outbox import Outbox
 from sensors.ports import Cluster, Workflows
+from sensors.prepare import prepare
 from sensors.review import Review
 from sensors.surroundings import Surroundings
 from sensors.sweep import Policy, Sweeper
@@ -76,15 +79,18 @@ class SensorBank:
             database=database,
             cluster=cluster,
         )
-        self.outbox = Outbox(database, clock, surroundings, rng or random.SystemRandom(), holding)
-        self.sweeper = Sweeper(database, clock, workflows, self._keep)
         self.timekeeper = Timekeeper(database, clock, self.ring, holding)
+        self._freed = Freed(workflows)
+        chance = rng or random.SystemRandom()
+        self.outbox = Outbox(database, clock, surroundings, chance, self.firing_over, holding)
+        self.sweeper = Sweeper(database, clock, workflows, self._keep)
         self._entries: dict[str, Entry] = {}
         self._index: dict[Route, tuple[Entry, ...]] = {}
         self.review = Review(
             database, clock, self.outbox, self._entries, scripts, self.timekeeper.wake
         )
         self._removed: frozenset[str] = frozenset()
+        self._with_slots: set[str] = set()
         self._applied = asyncio.Event()
 
     def apply(self, manifest: Manifest[Any]) -> None:
@@ -101,6 +107,8 @@ class SensorBank:
             entry.starts_now = older.is_settled or older.starts_now
             self._unlist(older)
         self._entries[entry.key] = entry
+        if entry.has_slots:
+            self._with_slots.add(entry.key)
         self._removed -= {entry.key}
         for source, subject in entry.subscriptions:
             route = (entry.namespace, entry.bus, source, subject)
@@ -112,6 +120,7 @@ class SensorBank:
         entry = self._entries.pop(f"{namespace}/{name}", None)
         if entry is not None:
             self._unlist(entry)
+            self._with_slots.discard(entry.key)
             self._removed |= {entry.key}
 
     def drop(self, key: str) -> None:
@@ -119,6 +128,7 @@ class SensorBank:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._unlist(entry)
+            self._with_slots.discard(key)
 
     def problems(self, namespace: str, name: str) -> list[str]:
         """Why the sensor, or some of its triggers, can never fire; compiles it if need be. Empty for an unknown one."""
@@ -149,19 +159,33 @@ class SensorBank:
             name for name in sensors if name in self._entries and self._entries[name].is_settled
         ]
 
+    def run_ended(self, uid: str) -> None:
+        """A run has ended, whoever made it: firings that wait for its slot start at once. Call on the event loop."""
+        if self._with_slots:
+            self._freed.run(uid)
+            self.timekeeper.hurry()
+
+    def firing_over(self, firing: str) -> None:
+        """As `run_ended`, for a firing that has acted, died or been discarded."""
+        self._freed.firing(firing)
+        self.timekeeper.hurry()
+
     def ring(self, tx: Transaction) -> None:
         """Look at what is kept by key and whose moment has come: windows that end, gathered events, free slots."""
         now = self.clock.now()
         due = cell_store.due(tx, now.timestamp(), _CELLS_PER_COMMIT, self.holding.cells())
         self.holding.current(tx)
-        self.holding.check(tx, {sensor for sensor, _ in due})
+        freed = [place for place in self._freed.take(tx) if place[0] in self._entries]
+        self.holding.check(tx, {sensor for sensor, _ in (*due, *freed)})
         intake = Intake(tx, self.outbox, now, self.scripts)
-        for sensor, address in due:
+        for sensor, address in dict.fromkeys([*due, *freed]):
             entry = self._entries.get(sensor)
             if entry is not None:
                 intake.ring(entry, address)
         intake.finish(self.timekeeper.wake)
         put_off(tx, due, now.timestamp())
+        if self._freed:
+            tx.on_commit(self.timekeeper.hurry)
 
     def pass_over(self, tx: Transaction) -> None:
         """Before retention: sensors that have seen all of the log say so, removed ones no longer hold it.
@@ -194,9 +218,10 @@ class SensorBank:
     async def redrive(self, firing_id: str) -> None:
         """Act on a dead firing again. One that could not be prepared is prepared anew, from the sensor as it is now.
 
-        Raises NotFound or Conflict when there is no such dead firing, BadSensor when it still cannot be prepared.
+        It takes a slot of its trigger's `concurrency` like any other. Raises NotFound or Conflict when there is no such
+        dead firing or no slot for it, BadSensor when it still cannot be prepared.
         """
-        await self.outbox.redrive(firing_id, self._prepared)
+        await self.review.revive(firing_id, self._prepared)
 
     async def _catch_up_forever(self) -> None:
         while True:
@@ -221,12 +246,13 @@ class SensorBank:
         if firing.spec is not None:
             return firing
         entry = self._entries.get(f"{firing.namespace}/{firing.sensor}")
-        rule = entry.sensor.triggers.get(firing.trigger) if entry else None
+        rule = compile.acting_as(entry.sensor, firing.trigger) if entry else None
         if entry is None or rule is None:
             raise BadSensor(
                 f"sensor {firing.namespace}/{firing.sensor} has no trigger '{firing.trigger}'"
             )
-        fire = Fire(firing.id, rule, firing.events)
+        slot = concurrency.key_of(rule, firing.events)
+        fire = Fire(firing.id, rule, firing.events, slot=slot)
         made = prepare(self.outbox, entry.sensor, fire, self.clock.now().timestamp())
         if isinstance(made, Exception):
             raise BadSensor(str(made)) from made

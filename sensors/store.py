@@ -183,12 +183,12 @@ def receipts(tx: Transaction, firings: Sequence[str]) -> dict[str, tuple[str, Re
     return {id: (status, _receipt.decode(text) if text else None) for id, status, text in rows}
 
 
-def reopen(tx: Transaction, firing: Firing, now: float) -> None:
-    """Make a dead firing due again, with what it will do now."""
+def reopen(tx: Transaction, firing: Firing, status: FiringStatus, now: float) -> None:
+    """Make a dead firing pending, or queued, with what it will do now."""
     tx.execute(
-        "UPDATE firings SET status = 'pending', attempts = 0, next_at = ?, payload = ?, "
+        "UPDATE firings SET status = ?, attempts = 0, next_at = ?, payload = ?, "
         "updated_at = ? WHERE id = ?",
-        (now, _pack(firing), now, firing.id),
+        (status, now, _pack(firing), now, firing.id),
     )
 
 

@@ -32,10 +32,16 @@ class Timekeeper:
         self.ring = ring
         self.holding = holding
         self._woken = asyncio.Event()
+        self._is_hurried = False
 
     def wake(self) -> None:
         """Rows have changed: the next moment may be another. Call on the event loop."""
         self._woken.set()
+
+    def hurry(self) -> None:
+        """Look now, whatever the moments say. Call on the event loop."""
+        self._is_hurried = True
+        self.wake()
 
     async def run(self) -> None:
         while True:
@@ -45,8 +51,9 @@ class Timekeeper:
     async def _round(self) -> float:
         """Ring what is due; the seconds until it is worth looking again."""
         try:
+            hurried, self._is_hurried = self._is_hurried, False
             left = await self._left()
-            if left > 0:
+            if left > 0 and not hurried:
                 return left
             await self.database.write(self.ring)
             return await self._left()

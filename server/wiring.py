@@ -137,6 +137,7 @@ def join(
     )
     metrics = Metrics()
     controller.on_end(metrics.count_end)
+    controller.on_end(lambda live, phase: sensors.run_ended(live.uid))
     return Deck(
         settings=settings,
         clock=clock,

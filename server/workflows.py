@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bireme.storage.ports import Transaction
+from controller import store
 from controller.cron import CronBank
 from controller.run import Controller
 
@@ -21,6 +22,9 @@ class WorkflowsPort:
 
     def live(self, tx: Transaction, uids: Sequence[str]) -> set[str]:
         return self._controller.live(tx, uids)
+
+    def firings(self, tx: Transaction, uids: Sequence[str]) -> list[str]:
+        return store.firings_of(tx, uids)
 
     async def operate(
         self, namespace: str, name: str, operation: str, options: Json, firing: str = ""

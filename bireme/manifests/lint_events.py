@@ -49,6 +49,26 @@ def _all(sensor: Sensor, sources: list[EventSource], scripts: Scripts | None) ->
         yield from _trigger(trigger, names, f"spec.triggers[{index}]")
         yield from _out_of_reach(trigger, names, dead, f"spec.triggers[{index}]")
     yield from _never_asked(sensor, names)
+    yield from _of_pods(sensor)
+
+
+def _of_pods(sensor: Sensor) -> Iterator[Finding]:
+    """What is said to the pod that Argo runs a sensor in; there is none here."""
+    advice = "It is kept for Argo, and may stay."
+    for field in sensor.spec.template or {}:
+        message = f"'{field}' has no effect: a sensor is a part of the engine, not a pod"
+        yield Finding(f"spec.template.{field}", message, advice)
+    spec = sensor.spec
+    given = (
+        ("replicas", spec.replicas is not None),
+        ("revisionHistoryLimit", spec.revision_history_limit is not None),
+        ("loggingFields", spec.logging_fields),
+        ("errorOnFailedRound", spec.error_on_failed_round),
+    )
+    for field, is_set in given:
+        if is_set:
+            message = f"'{field}' has no effect: a sensor is a part of the engine, not a deployment"
+            yield Finding(f"spec.{field}", message, advice)
 
 
 def _reference(dependency: Dependency, sources: list[EventSource], path: str) -> Iterator[Finding]:
@@ -92,6 +112,26 @@ def _trigger(trigger: Trigger, names: tuple[str, ...], path: str) -> Iterator[Fi
     yield from lint_parameters.findings(trigger, names, path)
     if trigger.dlq_trigger is not None:
         yield from _trigger(trigger.dlq_trigger, names, f"{path}.dlqTrigger")
+        yield from _dead_letter(trigger.dlq_trigger, f"{path}.dlqTrigger")
+
+
+def _dead_letter(trigger: Trigger, path: str) -> Iterator[Finding]:
+    """What a dlqTrigger has that only a trigger heeds."""
+    template = trigger.template
+    given: list[tuple[str, object]] = [("rateLimit", trigger.rate_limit)]
+    if template is not None:
+        given += [
+            ("template.conditions", template.conditions),
+            ("template.conditionsReset", template.conditions_reset),
+            ("template.join", template.join),
+            ("template.coalesce", template.coalesce),
+            ("template.concurrency", template.concurrency),
+            ("template.breaker", template.breaker),
+        ]
+    for field, value in given:
+        if value:
+            message = f"'{field}' has no effect in a dlqTrigger: it acts once for each dead firing"
+            yield Finding(f"{path}.{field}", message, "Take it out.")
 
 
 def _conditions(text: str, names: tuple[str, ...], path: str) -> Iterator[Finding]:

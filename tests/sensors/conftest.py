@@ -45,6 +45,11 @@ class PlayedWorkflows:
             )
         return {"namespace": namespace, "name": name, "uid": f"uid-{firing[:8]}"}
 
+    def firings(self, tx: Transaction, uids: Sequence[str]) -> list[str]:
+        marks = ", ".join("?" * len(uids))
+        rows = tx.query(f"SELECT firing FROM runs WHERE uid IN ({marks})", tuple(uids))
+        return [firing for (firing,) in rows]
+
     def live(self, tx: Transaction, uids: Sequence[str]) -> set[str]:
         marks = ", ".join("?" * len(uids))
         rows = tx.query(f"SELECT uid FROM runs WHERE live = 1 AND uid IN ({marks})", tuple(uids))

@@ -198,6 +198,11 @@ class Runs:
         self.most[key] = max(self.most[key], live)
         return {"namespace": "default", "name": firing, "uid": firing}
 
+    def firings(self, tx: Transaction, uids: Sequence[str]) -> list[str]:
+        marks = ", ".join("?" * len(uids))
+        rows = tx.query(f"SELECT firing FROM runs WHERE uid IN ({marks})", tuple(uids))
+        return [firing for (firing,) in rows]
+
     def live(self, tx: Transaction, uids: Sequence[str]) -> set[str]:
         rows = tx.query("SELECT uid FROM runs WHERE live = 1")
         return {uid for (uid,) in rows} & set(uids)

@@ -32,6 +32,9 @@ class Played:
     def submit(self, tx: Any, manifest: dict[str, Any], firing: str) -> dict[str, str]:
         return {}
 
+    def firings(self, *what: Any) -> list[str]:
+        raise AssertionError("an http trigger makes no workflows")
+
     def live(self, *what: Any) -> set[str]:
         raise AssertionError("an http trigger makes no workflows")
 

@@ -1,5 +1,6 @@
 """Joins, gathering, slots, budgets and quarantine on a real database: rows, timers, restarts, what people decide."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -116,6 +117,56 @@ async def test_a_dead_lettered_join_is_a_dead_firing_that_can_be_driven_with_wha
     assert (await deck.firings())[0][1] == "pending"
 
 
+async def test_a_dead_lettered_join_fires_the_dlq_trigger_with_what_came(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    join = {**JOIN, "onTimeout": "dead-letter"}
+    trigger = {**with_template(submit(), join=join), "dlqTrigger": submit("told")}
+    deck.bank.add(make_sensor(trigger, names="a b"))
+    await deck.publish(make_event("e1", "a", data=body(7)))
+    await ring(deck, 7200)
+    found = {row[0]: row[1] for row in await deck.firings()}
+    assert found == {"t": "dead", "told": "pending"}
+    [(firing, _attempts)] = await _due(deck)
+    assert (firing.trigger, firing.event_ids) == ("told", {"a": "e1"})
+    [(id,)] = await deck.rows("SELECT id FROM firings WHERE status = 'dead'")
+    await deck.bank.redrive(id)
+    assert len(await deck.firings()) == 2
+
+
+async def test_the_dlq_trigger_acts_when_the_parameters_of_its_trigger_fail(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    trigger = {**lacking(submit()), "dlqTrigger": submit("told")}
+    deck.bank.add(make_sensor(trigger))
+    await deck.publish(make_event("e1"))
+    assert {row[0]: row[1] for row in await deck.firings()} == {"t": "dead", "told": "pending"}
+
+
+async def test_a_dlq_trigger_that_cannot_be_prepared_stops_its_trigger_from_nothing(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    deck.bank.add(make_sensor({**submit(), "dlqTrigger": lacking(submit("told"))}))
+    await deck.publish(make_event("e1"))
+    assert [row[:2] for row in await deck.firings()] == [("t", "fired")]
+    deck.bank.add(make_sensor({**lacking(submit()), "dlqTrigger": lacking(submit("told"))}))
+    await deck.publish(make_event("e2"))
+    [(id, error)] = await deck.rows(
+        "SELECT id, error FROM firings WHERE trigger_name = 'told' AND status = 'dead'"
+    )
+    assert error.startswith("told cannot be prepared: ")
+    deck.bank.add(make_sensor({**lacking(submit()), "dlqTrigger": submit("told")}))
+    await deck.bank.redrive(id)
+    assert await deck.rows("SELECT status FROM firings WHERE id = ?", id) == [("pending",)]
+
+
+def lacking(trigger: dict[str, Any]) -> dict[str, Any]:
+    """The trigger with a parameter that no event has."""
+    [parameter] = trigger["template"]["argoWorkflow"]["parameters"]
+    parameter["src"] = {"dependencyName": "a", "dataKey": "body.nowhere"}
+    return trigger
+
+
 async def test_gathered_events_are_one_workflow_that_has_them_all(
     deck: Any, make_sensor: Any, submit: Any, make_event: Any
 ) -> None:
@@ -165,6 +216,67 @@ async def test_a_queued_firing_starts_once_the_run_before_it_has_ended(
     await deck.database.write(lambda tx: tx.execute("UPDATE runs SET live = 0"))
     await ring(deck, 10)
     assert [row[1] for row in await deck.firings()] == ["fired", "pending"]
+
+
+async def test_the_end_of_a_run_starts_the_queued_firing_before_any_timer_rings(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    deck.bank.add(make_sensor(with_template(submit(), concurrency={"key": "body.key"})))
+    await deck.publish(make_event("e1", data=body(1)))
+    await deck.publish(make_event("e2", data=body(2)))
+    keeper = asyncio.create_task(deck.bank.timekeeper.run())
+    [(uid,)] = await deck.rows("SELECT uid FROM runs")
+    deck.bank.run_ended(uid)
+    await settled(deck)
+    assert [row[1] for row in await deck.firings()] == ["fired", "queued"]  # the row says it lives
+    await deck.database.write(lambda tx: tx.execute("UPDATE runs SET live = 0"))
+    deck.bank.run_ended(uid)
+    await settled(deck)
+    assert [row[1] for row in await deck.firings()] == ["fired", "pending"]
+    keeper.cancel()
+
+
+async def settled(deck: Any) -> None:
+    """Until the timekeeper has looked at all it was hurried for."""
+    async with asyncio.timeout(10):
+        while deck.bank._freed or deck.bank.timekeeper._is_hurried:  # noqa: ASYNC110 - polled from outside
+            await asyncio.sleep(0.001)
+    await deck.database.write(lambda tx: None)
+
+
+async def test_driving_a_dead_firing_again_takes_a_slot_or_waits_for_one(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    limited = with_template(submit(entrypoint=""), concurrency={"key": "body.key"})
+    deck.bank.add(make_sensor(limited))
+    await deck.publish(make_event("e1", data=body(1)))
+    [(dead,)] = await deck.rows("SELECT id FROM firings WHERE status = 'dead'")
+    deck.bank.add(make_sensor(with_template(submit(), concurrency={"key": "body.key"})))
+    await deck.publish(make_event("e2", data=body(2)))
+    await deck.bank.redrive(dead)
+    rows = dict(await deck.rows("SELECT id, status FROM firings"))
+    assert rows.pop(dead) == "queued"
+    assert list(rows.values()) == ["fired"]
+    await deck.database.write(lambda tx: tx.execute("UPDATE runs SET live = 0"))
+    await ring(deck, 10)
+    rows = dict(await deck.rows("SELECT id, status FROM firings"))
+    assert rows[dead] == "pending"
+    await deck.publish(make_event("e3", data=body(3)))
+    rows = dict(await deck.rows("SELECT id, status FROM firings"))
+    assert sorted(rows.values()) == ["fired", "pending", "queued"]
+
+
+async def test_a_dead_firing_without_a_slot_to_have_stays_dead(
+    deck: Any, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    wish = {"key": "body.key", "onConflict": "drop"}
+    deck.bank.add(make_sensor(with_template(submit(entrypoint=""), concurrency=wish)))
+    await deck.publish(make_event("e1", data=body(1)))
+    [(dead,)] = await deck.rows("SELECT id FROM firings WHERE status = 'dead'")
+    deck.bank.add(make_sensor(with_template(submit(), concurrency=wish)))
+    await deck.publish(make_event("e2", data=body(2)))
+    with pytest.raises(Conflict, match="stays dead: 1 of 1 slots"):
+        await deck.bank.redrive(dead)
 
 
 async def test_a_held_firing_is_released_or_discarded_by_people(

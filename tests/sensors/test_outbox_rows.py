@@ -112,6 +112,20 @@ async def test_the_dead_letter_trigger_acts_on_the_same_events(
     assert found == {"t": "dead", "last-resort": "fired"}
 
 
+async def test_a_firing_that_dies_starts_the_one_that_waits_for_its_slot(
+    deck: Any, make_sensor: Any, make_event: Any
+) -> None:
+    trigger = rule(fails=1)
+    trigger["template"]["concurrency"] = {"key": "body.key"}
+    deck.bank.add(make_sensor(trigger))
+    for n in range(3):
+        await deck.publish(make_event(f"e{n}", data={"body": {"key": "k"}}))
+    assert sorted(row[1] for row in await deck.firings()) == ["pending", "queued", "queued"]
+    async with working(deck), asyncio.timeout(10):
+        while sorted(row[1] for row in await deck.firings()) != ["dead", "fired", "fired"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 async def test_a_dead_firing_can_be_driven_again(
     deck: Any, make_sensor: Any, make_event: Any
 ) -> None:
