@@ -18,6 +18,7 @@ from bireme.sandbox.run import Sandbox
 from bireme.storage.open import join_database
 from bireme.storage.ports import Database, StorageError, Transaction
 from bireme.storage.postgres_signals import PostgresSignals
+from controller import store
 from controller.cradle import Cradle
 from controller.templates import TemplateShelf
 from sensors.errors import TriggerRefused
@@ -59,6 +60,9 @@ class CradlePort:
 
     def live(self, tx: Transaction, uids: Sequence[str]) -> set[str]:
         return self._cradle.live(tx, uids)
+
+    def firings(self, tx: Transaction, uids: Sequence[str]) -> list[str]:
+        return store.firings_of(tx, uids)
 
     async def operate(
         self, namespace: str, name: str, operation: str, options: Json, firing: str = ""
