@@ -278,3 +278,28 @@ def test_an_engine_that_evaluates_alone_takes_everything_from_the_workers(
     assert rows("SELECT worker, count(*) FROM decisions GROUP BY worker") == [("", 10)]
     assert worker.stop() == 0
     assert alone.stop() == 0
+
+
+def test_an_event_that_comes_after_an_edit_is_decided_by_the_edited_sensor(
+    tmp_path: Path, url: str, started: list[Any]
+) -> None:
+    rows, port = Rows(url), free_port()
+    head = engine(tmp_path, url)
+    started.append(head)
+    text = SOURCE % port + SENSOR % {"n": 0}
+    head.write("load.yaml", text)
+    head.start()
+    worker = SensorWorker(tmp_path / "w", url)
+    started.append(worker)
+    until(lambda: bool(held_by(rows, worker)), 20, "the worker holds the sensor")
+    changes = "SELECT value FROM fleet WHERE name = 'objects'"
+    for n in range(5):
+        before = rows(changes)
+        head.write("load.yaml", text.replace("name: note", f"name: note-{n}"))
+        until(lambda before=before: rows(changes) != before, 20, "the edit is applied")
+        assert post(f"http://127.0.0.1:{port}/hook", b"{}") == 200
+    decided = "SELECT trigger_name FROM decisions ORDER BY seq"
+    until(lambda: len(rows(decided)) == 5, 20, "every event is decided")
+    assert rows(decided) == [(f"note-{n}",) for n in range(5)]
+    assert worker.stop() == 0
+    assert head.stop() == 0
