@@ -60,7 +60,7 @@ async def connected(
         async with client:
             yield client
     except (MqttError, OSError) as error:
-        raise streams.ServerAway(f"{url}: {error}") from error
+        raise streams.ServerAway(f"{url}: {tls.told(error)}") from error
 
 
 async def each_batch(

@@ -74,7 +74,7 @@ async def connected(
         await client.ping()
         yield client
     except (RedisError, OSError) as error:
-        raise streams.ServerAway(f"{config.host_address}: {error}") from error
+        raise streams.ServerAway(f"{config.host_address}: {tls.told(error)}") from error
     finally:
         await client.aclose()
         await pool.disconnect()

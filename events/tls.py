@@ -40,6 +40,16 @@ def context(tls: Tls | None, secrets: Secrets, namespace: str) -> ssl.SSLContext
     return made
 
 
+def told(error: BaseException) -> str:
+    """The error in words; what is wrong with the server's certificate by the field that would mend it."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return str(error) or type(error).__name__
+    return f"tls.caCertSecret does not vouch for the server: {cause.verify_message}"
+
+
 def _load_pair(made: ssl.SSLContext, pem: bytes) -> None:
     """The library reads keys from files only: a file of our own, readable by nobody else, gone at once."""
     with tempfile.TemporaryDirectory(prefix="bireme-tls-") as folder:

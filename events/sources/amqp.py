@@ -132,7 +132,7 @@ class AmqpSource:
             connection.close_callbacks.add(lambda _, error: inbox.close(_gone(error)))
             yield connection
         except faults as error:
-            raise streams.ServerAway(f"the broker: {error or type(error).__name__}") from error
+            raise streams.ServerAway(f"the broker: {tls.told(error)}") from error
         finally:
             if connection is not None:
                 with suppress(*faults):

@@ -29,7 +29,7 @@ import structlog
 
 from bireme.kit.backoff import Backoff
 from bireme.kit.errors import ServiceError
-from events import fields, kafka, streams
+from events import fields, kafka, streams, tls
 from events.ports import BadSourceConfig, NewEvent, PoisonMessage, Publish, Surroundings
 from events.registry import sources
 from events.rewind import REWIND, Rewind
@@ -131,10 +131,26 @@ class KafkaSource:
             await consumer.start()
             yield consumer
         except KafkaError as error:
-            raise kafka.KafkaAway(f"{config.url}: {error or type(error).__name__}") from error
+            raise kafka.KafkaAway(f"{config.url}: {await self._why(error)}") from error
         finally:
             with suppress(KafkaError):
                 await consumer.stop()
+
+    async def _why(self, error: Exception) -> str:
+        """The library keeps to itself why it could not connect: ask the first broker ourselves."""
+        from aiokafka.conn import create_conn
+        from aiokafka.errors import KafkaConnectionError, KafkaError
+
+        config, around = self._config, self._around
+        if not isinstance(error, KafkaConnectionError) or not (config.tls or config.sasl):
+            return tls.told(error)
+        host, _, port = kafka.addresses(config.url)[0].rpartition(":")
+        access = kafka.access(config.tls, config.sasl, around.secrets, around.place)
+        try:
+            (await create_conn(host, int(port), request_timeout_ms=5000, **access)).close()
+        except (KafkaError, OSError, TimeoutError, ValueError) as reason:
+            return tls.told(reason)
+        return tls.told(error)
 
     def _group(self) -> dict[str, Any]:
         group = self._config.consumer_group

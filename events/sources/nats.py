@@ -15,6 +15,7 @@ Plain NATS keeps nothing: what is sent while nobody is connected is gone. With `
 us, and a message is one event however often it is delivered.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
+_CLOSE_S = 3
 _FETCH_S = 5.0
 _ACK_WAIT_S = 60.0
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
@@ -117,10 +119,13 @@ class NatsSource:
             yield client
         except (Error, OSError, TimeoutError) as error:
             why = faults[-1] if faults else error
-            raise streams.ServerAway(f"{url}: {why or type(why).__name__}") from error
+            raise streams.ServerAway(f"{url}: {tls.told(why)}") from error
         finally:
             with suppress(Error, OSError, TimeoutError):
-                await client.close()
+                async with asyncio.timeout(
+                    _CLOSE_S
+                ):  # one that never came to speak TLS waits for ever
+                    await client.close()
 
     def _access(self) -> dict[str, Any]:
         """The client's options, secrets read anew at every connection. Raises BadSourceConfig, NotFound."""

@@ -58,15 +58,17 @@ def jars() -> Path:
 
 @contextlib.contextmanager
 def running(*settings: str) -> Iterator[process.Server]:
-    """A broker at `127.0.0.1:<server.port>`; its records survive `kill`. `settings` are lines of its configuration."""
+    """A broker at `127.0.0.1:<server.port>`; its records survive `kill`. `settings` are lines of its
+    configuration, in which `{port}` and `{controller}` are the ports."""
     if not shutil.which("java"):
         process.missing("java, which runs Apache Kafka")
     classes = f"{jars()}/*"
     with process.scratch("apache-kafka") as folder:
         port, controller = process.free_port(), process.free_port()
-        text = _SETTINGS.format(port=port, controller=controller, folder=folder)
+        places = {"port": port, "controller": controller, "folder": folder}
+        lines = (_SETTINGS + "\n".join(settings) + "\n").format_map(places)
         config = folder / "server.properties"
-        config.write_text(text + "\n".join(settings) + "\n")
+        config.write_text(lines)
         java = ["java", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classes]
         cluster = uuid.UUID(int=1).hex[:22]
         tool = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]

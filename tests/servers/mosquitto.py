@@ -9,7 +9,7 @@ from tests.servers import process
 
 
 @contextlib.contextmanager
-def running(*lines: str) -> Iterator[process.Server]:
+def running(*lines: str, anonymous: bool = True) -> Iterator[process.Server]:
     """A broker at `127.0.0.1:<server.port>`; `lines` are added to its configuration."""
     program = shutil.which("mosquitto") or (
         "/usr/sbin/mosquitto" if os.path.exists("/usr/sbin/mosquitto") else None
@@ -21,7 +21,8 @@ def running(*lines: str) -> Iterator[process.Server]:
     with process.scratch("mosquitto") as folder:
         folder.chmod(0o777)  # as root the broker gives up its rights before it writes
         settings = [
-            f"listener {port} 127.0.0.1", "allow_anonymous true", "persistence true",
+            f"listener {port} 127.0.0.1", f"allow_anonymous {str(anonymous).lower()}",
+            "persistence true",
             f"persistence_location {folder}/", "autosave_interval 1", *lines,
         ]  # fmt: skip
         (folder / "mosquitto.conf").write_text("\n".join(settings) + "\n")
