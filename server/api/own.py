@@ -9,7 +9,7 @@ from aiohttp import web
 from controller import happenings
 from events import poison
 from events.model import Event
-from sensors import compile, explain
+from sensors import compile, explain, lease_store
 from sensors import store as decided
 from server import log
 from server.api import replies
@@ -98,6 +98,19 @@ async def decisions(ask: Ask) -> web.StreamResponse:
         found = await decided.decisions(database, seqs=seqs, limit=limit) if seqs else []
     kept = [d for d in found if namespace in ("", d["namespace"])]
     return replies.reply({"items": kept})
+
+
+@routes.add("GET", BASE + "/workers", "list", "workers")
+async def workers(ask: Ask) -> web.StreamResponse:
+    """Which sensor workers are alive, and which sensor each holds; nothing where this engine decides itself."""
+    database = ask.deck.database
+    if ask.deck.settings.role == "all":
+        return replies.reply({"items": [], "leases": []})
+    found = {
+        "items": await lease_store.workers(database),
+        "leases": await lease_store.shown(database),
+    }
+    return replies.reply(found)
 
 
 @routes.add("GET", BASE + "/firings", "list", "firings")

@@ -36,6 +36,31 @@ def list_(client: Client, form: str | None) -> None:
         output.table(header, rows, "No sensors applied")
 
 
+@sensors.command("workers")
+@options.engine
+@options.output
+def workers(client: Client, form: str | None) -> None:
+    """List the sensor workers of a fleet, with the sensors each holds.
+
+    \b
+    Examples:
+      bireme sensors workers
+      bireme sensors workers -o json
+    """
+    found = client.get("/api/v1/bireme/workers")
+    held: dict[str, list[str]] = {}
+    for lease in found["leases"]:
+        held.setdefault(lease["worker"], []).append(lease["sensor"])
+    items = [{**item, "sensors": held.get(item["worker"], [])} for item in found["items"]]
+    if not output.items(items, form, name="worker"):
+        rows = [
+            [i["worker"], output.local_time(i["since"]), ", ".join(i["sensors"])] for i in items
+        ]
+        output.table(["WORKER", "SINCE", "SENSORS"], rows, "No workers: the engine decides itself")
+    if nobody := held.get(""):
+        click.echo(f"held by nobody yet: {', '.join(nobody)}", err=True)
+
+
 def _key(item: dict[str, Any]) -> str:
     return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
 

@@ -50,10 +50,10 @@ def up(folder: Path | None, data_dir: Path | None, **given: Any) -> None:
       bireme up --database postgresql://bireme@db/bireme --role engine
       bireme up --database postgresql://bireme@db/bireme --role sensor
     """
-    known = settings.from_environment().with_(
-        data_dir=data_dir.absolute() if data_dir else None, **given
-    )
     try:
+        known = settings.from_environment().with_(
+            data_dir=data_dir.absolute() if data_dir else None, **given
+        )
         known = settings.checked(known)
     except settings.BadSetting as error:
         raise click.UsageError(str(error)) from error

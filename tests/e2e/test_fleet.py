@@ -175,6 +175,10 @@ def test_workers_that_die_or_hang_lose_nothing_and_fire_nothing_twice(
     workers = [SensorWorker(tmp_path / f"w{n}", url) for n in range(3)]
     started.extend(workers)
     until(lambda: all(2 <= len(held_by(rows, one)) <= 3 for one in workers), 30, "fair shares")
+    told = head.call("/api/v1/bireme/workers")
+    assert len(told["items"]) == 3
+    assert len(told["leases"]) == SENSORS + 1
+    assert {lease["worker"] for lease in told["leases"]} == {i["worker"] for i in told["items"]}
 
     sender = Sender(port)
     sender.start()
@@ -207,7 +211,6 @@ def test_workers_that_die_or_hang_lose_nothing_and_fire_nothing_twice(
         return rows("SELECT sensor, count(*) FROM decisions GROUP BY sensor ORDER BY sensor")
 
     until(lambda: decided() == expected, 30, f"events = decisions: {decided()} of {events}")
-    until(lambda: decided() == expected, 30, "x")
     [(distinct,)] = rows("SELECT count(DISTINCT (sensor, seq)) FROM decisions")
     assert distinct == events * (SENSORS + 1)
     assert {o for (o,) in rows("SELECT DISTINCT outcome FROM decisions")} == {"fired"}

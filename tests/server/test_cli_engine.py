@@ -158,6 +158,11 @@ async def test_a_waiting_step_may_be_ended_with_a_reason(terminal: Terminal, ask
     assert "nothing to set" in idle.output
 
 
+async def test_an_engine_that_decides_itself_has_no_workers(terminal: Terminal) -> None:
+    assert "the engine decides itself" in (await terminal.type("sensors", "workers")).stderr
+    assert await terminal.json("sensors", "workers") == []
+
+
 async def test_an_output_is_supplied_to_named_nodes_only(terminal: Terminal) -> None:
     refused = await terminal.type("resume", "any", "--output-parameter", "answer=YES")
     assert refused.exit_code == 2
