@@ -4,6 +4,7 @@ import base64
 import gc
 import hashlib
 import json
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -184,3 +185,31 @@ async def test_a_wrong_password_is_told_without_it_and_can_be_mended(
     assert "an-old-one" not in error
     bench.secrets.values["guard", "password"] = PASSWORD.encode()
     await works(bench, guarded)
+
+
+async def test_a_nats_server_that_knows_us_by_our_nkey(bench: Any, tmp_path: Path) -> None:
+    import nats as library
+    import nkeys
+
+    seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+    public = nkeys.from_seed(seed).public_key.decode()
+    config = tmp_path / "nats.conf"
+    us = f"user: us, password: {PASSWORD}"
+    config.write_text(f"authorization {{ users: [ {{ nkey: {public} }}, {{ {us} }} ] }}")
+    with nats.running("-c", str(config)) as server:
+
+        async def send(value: bytes) -> None:
+            url = f"nats://us:{PASSWORD}@127.0.0.1:{server.port}"
+            client = await library.connect(url)
+            await client.publish("a", value)
+            await client.close()
+
+        url = f"nats://127.0.0.1:{server.port}"
+        event = {"url": url, "subject": "a", "auth": {"nkey": ref("seed")}}
+        bench.secrets.values["guard", "seed"] = nkeys.encode_seed(
+            os.urandom(32), nkeys.PREFIX_BYTE_USER
+        )
+        await bench.apply({"nats": {"a": event}})
+        assert "authorization" in (await fails(bench)).lower()
+        bench.secrets.values["guard", "seed"] = seed + b"\n"
+        await works(bench, Guarded({}, send))
