@@ -44,7 +44,9 @@ def for_templates() -> Mapping[str, Function]:
 
     found = text_func_map()
     return {
-        name: _bounded(name, function) for name, function in found.items() if name not in _REFUSED
+        name: _with_nil(_bounded(name, function))
+        for name, function in found.items()
+        if name not in _REFUSED
     }
 
 
@@ -52,6 +54,22 @@ def for_templates() -> Mapping[str, Function]:
 def functions() -> Mapping[str, Function]:
     """The functions as expressions call them: plain values in and out, failures as LangError."""
     return {name: _plain(name, function) for name, function in for_templates().items()}
+
+
+def _with_nil(function: Function) -> Function:
+    """What is missing is nil to a function that takes anything: `toJson` of it is `null`. Others refuse it."""
+    from gotpl.runtime.values import INVALID
+
+    plain = [kind in ("str", "int", "float", "bool") for kind in _kinds(function)]
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        if any(arg is INVALID for arg in args):
+            given = zip(args, chain(plain, repeat(False)), strict=False)
+            args = tuple(None if arg is INVALID and not strict else arg for arg, strict in given)
+        return function(*args)
+
+    return call
 
 
 def _bounded(name: str, function: Function) -> Function:
@@ -111,9 +129,13 @@ def _plain(name: str, function: Function) -> Function:
 
 def _zeros(function: Function) -> list[Any]:
     """Of each parameter what stands for nil in a call: Go gives the zero value of the type. None where any will do."""
+    return [_ZERO.get(kind) for kind in _kinds(function)]
+
+
+def _kinds(function: Function) -> list[str]:
+    """The declared type of each parameter, without what stands in brackets."""
     parameters = signature(unwrap(function)).parameters.values()
-    kinds = [str(parameter.annotation).partition("[")[0] for parameter in parameters]
-    return [_ZERO.get(kind) for kind in kinds]
+    return [str(parameter.annotation).partition("[")[0] for parameter in parameters]
 
 
 def _without_nil(args: tuple[Any, ...], zeros: list[Any]) -> tuple[Any, ...]:

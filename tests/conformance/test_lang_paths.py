@@ -29,10 +29,6 @@ NIL_IN_TEMPLATES = {
     '{{ any (eq .Request.Method "GET") (eq .Request.Method "POST") (eq .Request.Method "OPTIONS") }}',
     "{{ concat (list 1 2 3) (list 4 5) (list nil) }}",
     '{{ has "bar" nil }}',
-    "{{ toPrettyJson .Item }}",
-    "{{ toRawJson .Item }}",
-    "{{.Top | toJson}}",
-    "{{.Top | toPrettyJson}}",
     "{{mergeOverwrite .dst .src1 .src2}}",
     "{{.name.x}}",
 }
