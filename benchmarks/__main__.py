@@ -18,6 +18,7 @@ ALL = [
     "sensors",
     "decisions",
     "restart",
+    "streams",
 ]
 
 

@@ -16,7 +16,7 @@ def main(port: int, log: str) -> None:
     async def hook(request: web.Request) -> web.Response:
         os.write(kept, await request.read())
         os.fdatasync(kept)
-        _spawn((await request.json())["n"], out)
+        spawn((await request.json())["n"], out)
         return web.Response(text="success")
 
     app = web.Application()
@@ -24,7 +24,8 @@ def main(port: int, log: str) -> None:
     web.run_app(app, host="127.0.0.1", port=port, print=None)
 
 
-def _spawn(number: str, out: int) -> None:
+def spawn(number: str, out: int) -> None:
+    """The program that prints when it runs, and the number of what it runs for."""
     os.posix_spawnp(
         "date",
         ["date", f"+%s%N {number}"],

@@ -18,14 +18,15 @@ from benchmarks.report import Figure
 
 COUNT = 200
 _PAUSE_S = 0.04  # to look for the stamp at once would take the processor from the program that is to print it
-MANIFESTS = """
+SOURCE = """
 apiVersion: argoproj.io/v1alpha1
 kind: EventSource
 metadata: {name: bench}
 spec:
   webhook:
     hook: {endpoint: /hook, method: POST, port: "%d"}
----
+"""
+SENSOR = """
 apiVersion: argoproj.io/v1alpha1
 kind: Sensor
 metadata: {name: bench}
@@ -48,7 +49,7 @@ spec:
                   - name: main
                     container:
                       image: none
-                      command: [date, "+%%s%%N {{workflow.parameters.n}}"]
+                      command: [date, "+%s%N {{workflow.parameters.n}}"]
                       env: [{name: LC_ALL, value: C}]
           parameters:
             - src: {dependencyName: hook, dataKey: body.n}
@@ -59,10 +60,11 @@ spec:
 def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         engine, port = Engine(Path(folder)), free_port()
-        engine.write("bench.yaml", MANIFESTS % port)
+        engine.write("source.yaml", SOURCE % port)
+        engine.write("sensor.yaml", SENSOR)
         engine.start()
         try:
-            ours = _waits(port, lambda n: _printed((engine.data / "steps").rglob("*.log"), n))
+            ours = _waits(port, lambda n: stamp_of((engine.data / "steps").rglob("*.log"), n))
         finally:
             engine.stop()
     floor = _floor()
@@ -93,7 +95,7 @@ def _floor() -> list[float]:
         command = [sys.executable, "-m", "benchmarks.bare", str(port), str(log)]
         with subprocess.Popen(command) as bare:
             try:
-                return _waits(port, lambda n: _printed([log], n))
+                return _waits(port, lambda n: stamp_of([log], n))
             finally:
                 bare.terminate()
 
@@ -138,7 +140,8 @@ def _one(sender: http.client.HTTPConnection, printed: Callable[[int], int | None
     return (stamp - sent) / 1e6
 
 
-def _printed(logs: Iterable[Path], n: int) -> int | None:
+def stamp_of(logs: Iterable[Path], n: int) -> int | None:
+    """When the program of message `n` ran, in nanoseconds of the clock, if it has printed that yet."""
     for log in logs:
         for line in log.read_text().splitlines() if log.exists() else ():
             stamp, _, number = line.partition(" ")
