@@ -106,8 +106,14 @@ class JetStreamBus:
                 await subscription.unsubscribe()
 
     async def close(self) -> None:
-        if self._client is not None:
+        """Hang up. A task that was cancelled while it waited for the same has cancelled that for everybody."""
+        if self._client is None:
+            return
+        try:
             await self._client.close()
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
 
     async def _send(self, stream: "JetStreamContext", event: Event) -> "asyncio.Future[Any]":
         headers = {**envelope.headers(event), "Nats-Msg-Id": dedup_key(event) or event.id}
