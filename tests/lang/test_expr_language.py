@@ -130,3 +130,30 @@ def test_now_is_data() -> None:
 def test_a_result_that_is_no_bool_is_no_verdict() -> None:
     with pytest.raises(LangError, match="unable to cast expression result"):
         expr.eval_bool("1", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("+x.n", None),
+        ("+x.text", "abc"),
+        ("x.list and true", [1, 2]),
+        ("x.list and false", False),
+        ("x.text or true", True),
+        ("x.text or false", "abc"),
+        ("get(x.list, 1.5)", 2),
+        ("x[x.n]", None),
+        ('timezone("") == timezone("UTC")', True),
+    ],
+)
+def test_what_has_no_static_type_is_taken_as_it_is(text: str, expected: Any) -> None:
+    assert value(text, x={"n": None, "text": "abc", "list": [1, 2]}) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1e400", "x.text[:x.n]", "get(x.list, x.text)", "get(x, x.list)", 'float(duration("1h"))'],
+)
+def test_what_selects_or_measures_nothing_is_an_error(text: str) -> None:
+    with pytest.raises(LangError):
+        value(text, x={"n": None, "text": "abc", "list": [1, 2]})

@@ -96,7 +96,7 @@ def _int_of_text(value: str) -> int:
 
 
 def to_float(value: Any) -> float:
-    if is_number(value):
+    if is_number(value) and not isinstance(value, Duration):
         return float(value)
     if isinstance(value, str):
         try:
@@ -187,23 +187,32 @@ def _list(name: str, value: Any) -> list[Any]:
 
 
 def first(value: Any) -> Any:
-    return None if value is None else get(value, 0)
+    return None if type(value) is dict else get(value, 0)
 
 
 def last(value: Any) -> Any:
-    return None if value is None else get(value, -1)
+    return None if type(value) is dict else get(value, -1)
 
 
 def get(value: Any, key: Any) -> Any:
-    """The element, or nil when there is none."""
+    """The element, or nil when there is none. Raises LangError for a key of a type that selects nothing there."""
     if isinstance(value, Grouped):
         return value.read(key) or None
     if isinstance(value, dict):
-        return value.get(key) if isinstance(key, str) else None
-    if isinstance(value, (list, str)) and is_int(key):
-        index = key + len(value) if key < 0 else key
+        if key is not None and not isinstance(key, str):
+            raise LangError(f"cannot use {go_type(key)} to get an element from {go_type(value)}")
+        return value.get(key)
+    if isinstance(value, (list, str)):
+        index = _index(key, len(value))
         return value[index] if 0 <= index < len(value) else None
     return None
+
+
+def _index(key: Any, size: int) -> int:
+    if isinstance(key, bool) or not is_number(key):
+        raise LangError(f"elements are selected by a number, not {go_type(key)}")
+    index = int(key)
+    return index + size if index < 0 else index
 
 
 def take(value: Any, count: Any) -> list[Any]:

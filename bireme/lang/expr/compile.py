@@ -1,5 +1,6 @@
 """The tree to closures: one function per node, built once, called with a Frame."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -99,7 +100,9 @@ def _unary(compiler: Compiler, tree: nodes.Unary) -> Run:
     if tree.op in ("not", "!"):
         truth = _truth(compiler, inner, tree.op, tree.at)
         return lambda frame: not truth(frame)
-    return compiler.guard(values.negate if tree.op == "-" else values.plus, tree.at, inner)
+    if tree.op == "+":
+        return inner  # the static check refuses what is known to be no number
+    return compiler.guard(values.negate, tree.at, inner)
 
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
@@ -131,7 +134,7 @@ def _binary(compiler: Compiler, tree: nodes.Binary) -> Run:
     if op == "??":
         return _coalesce(left, right)
     if op in ("&&", "and", "||", "or"):
-        return _logic(compiler, op, at, left, right)
+        return _logic(compiler, tree, left, right)
     if op == "matches" and isinstance(tree.right, nodes.Constant):
         compiler.guard(regex.compile, at, right)(Frame({}, {}))
     work = _OPERATORS[op]
@@ -159,10 +162,16 @@ def _coalesce(left: Run, right: Run) -> Run:
     return run
 
 
-def _logic(compiler: Compiler, op: str, at: int, left: Run, right: Run) -> Run:
-    """The right side is the answer as it is: the static check has seen to it that it may be a bool."""
-    first = _truth(compiler, left, op, at)
-    if op in ("&&", "and"):
+def _logic(compiler: Compiler, tree: nodes.Binary, left: Run, right: Run) -> Run:
+    """The right side is the answer as it is: the static check has seen to it that it may be a bool.
+
+    With a literal on the right the answer is one of the two sides unseen, as expr-lang folds it.
+    """
+    both = tree.op in ("&&", "and")
+    if isinstance(tree.right, nodes.Constant) and isinstance(tree.right.value, bool):
+        return left if tree.right.value is both else right
+    first = _truth(compiler, left, tree.op, tree.at)
+    if both:
         return lambda frame: first(frame) and right(frame)
     return lambda frame: first(frame) or right(frame)
 
@@ -214,11 +223,12 @@ def _chain(compiler: Compiler, tree: nodes.Chain) -> Run:
 
 
 def _slice(compiler: Compiler, tree: nodes.Slice) -> Run:
-    def bound(part: nodes.Node | None) -> Run:
-        return compiler.node(part) if part is not None else lambda frame: None
+    def bound(part: nodes.Node | None, absent: int) -> Run:
+        return compiler.node(part) if part is not None else lambda frame: absent
 
     target = compiler.node(tree.target)
-    return compiler.guard(cut, tree.at, target, bound(tree.start), bound(tree.stop))
+    start, stop = bound(tree.start, 0), bound(tree.stop, sys.maxsize)
+    return compiler.guard(cut, tree.at, target, start, stop)
 
 
 def _call(compiler: Compiler, tree: nodes.Call) -> Run:

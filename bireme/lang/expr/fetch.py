@@ -40,6 +40,8 @@ def fetch(value: Any, key: Any) -> Any:
     if isinstance(value, Grouped):
         return value.read(key)
     if isinstance(value, dict):
+        if key is None:
+            return None
         raise LangError(f"cannot use {go_type(key)} to get an element from {go_type(value)}")
     raise LangError(f"cannot fetch {key} from {go_type(value)}")
 
@@ -72,8 +74,7 @@ def cut(value: Any, start: Any, stop: Any) -> Any:
 
 
 def _bounds(size: int, start: Any, stop: Any) -> tuple[int, int]:
-    first = _bound(size, 0 if start is None else start)
-    last = _bound(size, size if stop is None else stop)
+    first, last = _bound(size, start), _bound(size, stop)
     return min(first, last), last
 
 

@@ -1,5 +1,6 @@
 """Tokens to a tree: operator precedence by binding powers."""
 
+import math
 from typing import Final
 
 from bireme.lang.errors import LangError
@@ -215,12 +216,17 @@ class _Parser:
         base = {"0x": 16, "0o": 8, "0b": 2}.get(text[:2], 10)
         try:
             if base == 10 and ("." in text or "e" in text):
-                return float(text)
+                return self.finite(float(text), token)
             value = int(text, base)
         except ValueError:
             value = 1 << 64
         if value >= 1 << 63:
             raise error_at(self.text, token.at, f"invalid number literal: {token.text}")
+        return value
+
+    def finite(self, value: float, token: Token) -> float:
+        if math.isinf(value):
+            raise error_at(self.text, token.at, f"invalid float literal: {token.text}")
         return value
 
     def call(self, token: Token, args: tuple[n.Node, ...]) -> n.Node:

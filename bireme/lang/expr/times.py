@@ -230,9 +230,9 @@ def _zone(offset: str | None, zone: tzinfo) -> tzinfo:
 
 
 def location(name: str) -> ZoneInfo:
-    """The zone of that IANA name."""
+    """The zone of that IANA name; none and `Local` are UTC, the same on every machine."""
     try:
-        return ZoneInfo(name)
+        return ZoneInfo("UTC" if name in ("", "Local") else name)
     except (KeyError, ValueError, OSError):
         raise LangError(f"unknown time zone {name}") from None
 

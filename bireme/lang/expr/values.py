@@ -216,7 +216,7 @@ def modulo(a: Any, b: Any) -> int:
 
 
 def power(a: Any, b: Any) -> float:
-    if not (is_number(a) and is_number(b)):
+    if not (is_number(a) and is_number(b)) or Duration in (type(a), type(b)):
         raise _mismatch("**", a, b)
     try:
         return math.pow(a, b)
@@ -324,13 +324,6 @@ def _scalar(value: Any) -> str:
 
 def _map_order(key: Any) -> tuple[int, Any]:
     return (0, float(key)) if isinstance(key, (int, float)) else (1, text(key))
-
-
-def plus(value: Any) -> Any:
-    """The unary `+`."""
-    if not is_number(value):
-        raise LangError(f"invalid operation: + (mismatched type {go_type(value)})")
-    return value
 
 
 def text_test(op: str, test: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
