@@ -44,8 +44,9 @@ format: $(STAMP) ## write the format and the fixes that are safe
 test: $(STAMP) ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-soak: $(STAMP) ## the bank of sensors under thousands of seeds, with crashes at every commit and await
+soak: $(STAMP) ## sensors and workflows under thousands of seeds, with crashes at every commit and await
 	$(BIN)/python -m tests.sensors.simulation 3000
+	$(BIN)/python -m tests.dag.simulation 3000
 
 bench: $(STAMP) ## benchmarks: each figure beside a limit measured in the same run
 	$(BIN)/python -m benchmarks

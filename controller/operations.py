@@ -7,7 +7,7 @@ import msgspec
 
 from bireme.kit.clock import Clock
 from bireme.storage.ports import Database, Transaction
-from controller import codec, store, submission
+from controller import codec, stopping, store, submission
 from controller.births import LiveRun, Seed
 from controller.dag import model as dag
 from controller.dag.phase import Phase
@@ -124,6 +124,7 @@ class Operations:
         row_now = codec.phase_row(live)
 
         def write(tx: Transaction) -> None:
+            stopping.forget(tx, live.uid)
             store.append(tx, [entry], [row_now])
             tx.on_commit(lambda: self._again(live, done.effects, row_now))
 

@@ -15,7 +15,7 @@ from bireme.kit.clock import Clock
 from bireme.kit.ids import Ids
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Transaction
-from controller import codec, listing, logs, placing, store, submission
+from controller import codec, listing, logs, placing, stopping, store, submission
 from controller.archive import Archive
 from controller.births import LiveRun, Newborn, Nursery, Seed, born_at
 from controller.dag import measure
@@ -31,7 +31,7 @@ from controller.ports import BadOption, WorkflowNotFound
 from controller.reading import Page, Reading, live_workflow
 from controller.retention import Policy
 from controller.sleepers import Sleeper
-from controller.steps import PLACES, Steps
+from controller.steps import PLACES, Steps, tasks_left
 from controller.store import RunReader
 from controller.sweep import Sweeper
 from controller.sync_limits import SyncLimits
@@ -307,7 +307,7 @@ class Controller:
         found = await self.reading.describe(uid)
         live = self._steps.forget(uid)
         self._throttle.remove(uid)
-        await self._database.write(write)
+        await self._database.write(stopping.ending(tasks_left(live) if live else [], write))
         gone = live or self._nursery.revive(store.definition_of(row), uid, born_at(row))
         if is_wanted(gone.definition):
             await discard(self._executor, gone.definition.spec, found or {}, WITH_THE_WORKFLOW)
@@ -329,6 +329,7 @@ class Controller:
         for namespace, labels, seconds in await self.reader.successes(REMEMBERED):
             self._estimates.learn(namespace, labels, seconds)
         await self.sync_limits.load()
+        await self._steps.stopper.again()
         return await self._waking.start()
 
     async def take_up(self) -> None:

@@ -7,7 +7,7 @@ a run has one step under way at a time. Nothing but this module changes a run in
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from bireme.kit.errors import ServiceError, UserError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, StorageError, Transaction
 from controller import asked as answers
-from controller import codec, measures, sleepers, store
+from controller import codec, measures, sleepers, stopping, store
 from controller.asked import Asked, Outcome
 from controller.births import LiveRun
 from controller.dag import model as dag
@@ -31,6 +31,7 @@ from controller.launching import Launcher
 from controller.locks import Limit
 from controller.model import HistoryRow, PhaseRow, SleeperRow
 from controller.sleepers import Sleeper, Sleepers
+from controller.stopping import Stopper
 from controller.timers import Timers
 from executor.model import Report, Task
 from executor.ports import Executor
@@ -77,7 +78,6 @@ class Steps:
         places: int = PLACES,
     ) -> None:
         self._database = database
-        self._executor = executor
         self._clock = clock
         self._changed = changed
         self._ended = ended
@@ -88,6 +88,7 @@ class Steps:
         self._turn_asked = False
         self._commits = 0
         self._launcher = Launcher(executor, clock, self._tasks, self.report, places)
+        self.stopper = Stopper(database, executor, self._tasks, self._launcher.withdraw)
         self.measures = measures.Measures()
         self.live: dict[str, LiveRun] = {}
         self.sleepers = Sleepers()
@@ -244,7 +245,7 @@ class Steps:
             error=str(error),
             exc_info=error,
         )
-        stops: list[dag.Effect] = [dag.StopTask(task.id) for task in _tasks_left(live)]
+        stops: list[dag.Effect] = [dag.StopTask(task.id) for task in tasks_left(live)]
         answers: list[Outcome] = [(item.answer, error) for item in inbox if isinstance(item, Asked)]
         text = f"{type(error).__name__}: {error}"
         live.run.phase, live.run.message, live.run.finished = "Error", text, now
@@ -279,6 +280,7 @@ class Steps:
         store.rest(tx, [step.rest for step in steps if step.rest is not None])
         for step in steps:
             memorize(tx, step.live, step.effects, self._clock)
+            stopping.note(tx, step.effects)
 
     async def _write_until_durable(self, work: Callable[[Transaction], None]) -> None:
         """Disk full or server away: what was decided stays decided, and is written as soon as that is possible."""
@@ -334,9 +336,8 @@ class Steps:
             self.timers.wake(live.uid, effect.at)
         elif type(effect) in _GATES:
             self.gates.perform(live, effect)
-        elif type(effect) is dag.StopTask and not self._launcher.withdraw(live.uid, effect.id):
-            stopping = self._executor.stop(effect.id, timedelta(seconds=effect.grace_s))
-            self._tasks.start("stop", stopping)
+        elif type(effect) is dag.StopTask:
+            self.stopper.stop(effect)
 
     def _end(self, live: LiveRun, row: PhaseRow) -> None:
         live.over = True
@@ -375,7 +376,7 @@ class Steps:
             step = self._look_again(live, now)
             steps.append(step)
             new = {effect.task.id for effect in step.effects if type(effect) is dag.StartTask}
-            tasks.extend(task for task in _tasks_left(live) if task.id not in new)
+            tasks.extend(task for task in tasks_left(live) if task.id not in new)
         await self._launcher.adopt(tasks)
         self._commits += 1
         self.gates.restore(step.live for step in steps if not step.failed)
@@ -388,7 +389,7 @@ class Steps:
             return self._broken(live, [], error, now)
 
 
-def _tasks_left(live: LiveRun) -> list[Task]:
+def tasks_left(live: LiveRun) -> list[Task]:
     """What of the run may be running; of a broken one, as far as it can still say so."""
     try:
         return pending_tasks(live.run)

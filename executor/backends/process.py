@@ -99,6 +99,7 @@ class ProcessBackend:
         if task.id in self._tasks:
             return
         self._tasks[task.id] = task
+        self._stops.pop(task.id, None)
         if inputs.has_any(task) or volumes.has_any(task):
             self._preparing.add(task.id)
             self._scope.start(f"prepare {task.id}", self._prepare(task))
@@ -115,10 +116,15 @@ class ProcessBackend:
             self._queue.pop(task_id, None)
             self._preparing.discard(task_id)
             self._report(self._tasks.pop(task_id), "failed", "stopped before it was started")
-        elif task_id in self._sent:
+        elif task_id in self._sent or self._may_run(task_id):
             message = {"op": "stop", "id": task_id, "grace_s": grace.total_seconds()}
             self._stops[task_id] = message
             self._link.say(message)
+
+    def _may_run(self, task_id: str) -> bool:
+        """Whether the step may be running although this process never heard of it: it outlived another one."""
+        begun = task_id not in self._tasks and Place(self._root, task_id).folder.exists()
+        return begun and exits.read(str(self._root), task_id) is None
 
     def overlooked(self, spec: dict[str, Any]) -> Collection[str]:
         return list(pod_fields(spec))
@@ -191,7 +197,7 @@ class ProcessBackend:
             if heard.op == "view":
                 log.info("private_paths", how=_VIEWS.get(heard.kind, heard.kind))
             elif (task := self._tasks.get(heard.id)) is None:
-                continue
+                self._stops.pop(heard.id, None)
             elif heard.op == "started":
                 self._started(task, heard.at)
             elif heard.op == "ended" and heard.exit is not None and task.id in self._sent:

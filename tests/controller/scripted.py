@@ -35,6 +35,7 @@ class ScriptedExecutor:
         self.forgotten: list[str] = []
         self.refuse: Exception | None = None
         self.away = 0
+        self.hold_stops = False
         self._known: set[str] = set()
         self._ended: dict[str, Report] = {}
         self._queue: asyncio.Queue[Report] = asyncio.Queue()
@@ -60,6 +61,8 @@ class ScriptedExecutor:
             self._queue.put_nowait(report)
 
     async def stop(self, task_id: str, grace: timedelta) -> None:
+        if self.hold_stops:
+            await asyncio.get_running_loop().create_future()
         self.stopped.append(task_id)
 
     async def reports(self) -> AsyncIterator[Report]:

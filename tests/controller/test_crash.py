@@ -72,6 +72,27 @@ async def test_running_steps_are_adopted_and_finished_ones_picked_up(tmp_path: P
     await world.stop()
 
 
+async def test_a_step_that_was_to_end_when_the_controller_died_is_ended_by_the_next_one(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    world.executor.outcome = hangs
+    await world.start()
+    made = await world.controller.create(workflow())
+    await asyncio.sleep(1)
+    world.executor.hold_stops = True
+    await world.controller.operate("default", made["metadata"]["name"], "terminate")
+    await world.crash()
+    assert world.executor.stopped == []
+    world.executor.hold_stops = False
+    await world.start()
+    assert world.executor.stopped == [world.executor.started[0].id]
+    await world.crash()
+    await world.start()
+    assert len(world.executor.stopped) == 1
+    await world.stop()
+
+
 async def test_a_timer_set_before_the_crash_still_fires(tmp_path: Path) -> None:
     world = await World(tmp_path).start()
     made = await world.controller.create(

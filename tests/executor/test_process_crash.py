@@ -52,6 +52,19 @@ async def test_a_step_that_ended_while_no_engine_was_there_is_reported_with_its_
     await again.backend.close()
 
 
+async def test_a_step_that_outlived_its_engine_can_be_stopped_by_one_that_never_heard_of_it(
+    bench: Bench, root: Path, tmp_path: Path
+) -> None:
+    task = counting("over", tmp_path, then="sleep 600")
+    await bench.start(task)
+    await bench.until(task, "started")
+    await vanish(bench.backend)  # type: ignore[arg-type]
+    again = open_process_backend(root)
+    await again.stop(task.id, timedelta(seconds=0))
+    await until_true(lambda: exits.read(str(root), task.id))
+    await again.close()
+
+
 async def test_a_running_step_is_adopted_and_watched(
     bench: Bench, root: Path, tmp_path: Path
 ) -> None:
