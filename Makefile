@@ -47,6 +47,7 @@ test: $(STAMP) ## the tests
 soak: $(STAMP) ## sensors and workflows under thousands of seeds, with crashes at every commit and await
 	$(BIN)/python -m tests.sensors.simulation 3000
 	$(BIN)/python -m tests.dag.simulation 3000
+	$(BIN)/python -m tests.controller.simulation 300
 
 bench: $(STAMP) ## benchmarks: each figure beside a limit measured in the same run
 	$(BIN)/python -m benchmarks

@@ -83,6 +83,8 @@ def _dag(rng: Random, templates: list[str]) -> Json:
             words = ("", "", ".Succeeded", ".Failed")
             task["depends"] = " && ".join(f"t{j}{rng.choice(words)}" for j in needs)
         tasks.append(task)
+    if any("depends" in task for task in tasks):
+        tasks = [{k: v for k, v in task.items() if k != "continueOn"} for task in tasks]
     return {"dag": {"tasks": tasks, "failFast": rng.random() < 0.5}}
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.dag import simulation
 
-SEEDS = 160
+SEEDS = 80
 GROUPS = 8
 
 
