@@ -70,7 +70,7 @@ class Stopper:
         """End the step: one that has not begun at once, one that runs soon."""
         if not (self._told or self._running):
             self._tasks.start("stop", self._tell())
-        waited = self._withdraw(*_key(effect))
+        waited = self._withdraw(_key(effect)[0], effect.id)
         (self._told if waited else self._running).append(effect)
 
     async def again(self) -> None:
