@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -20,13 +21,14 @@ from bireme.storage.ports import Database
 from controller.cron import CronBank
 from controller.run import Controller, Options
 from controller.templates import TemplateShelf
-from events.buses.sqlite import Retention, SqliteBus
+from events.buses.sqlite import Pipeline, Retention, SqliteBus
 from events.carriers import Carriers
 from events.http import Listeners
 from events.poison import StoredPoison
 from events.run import EventBank
 from events.state import StoredState
 from executor.ports import Executor
+from sensors.holding import Holding
 from sensors.run import SensorBank
 from sensors.sweep import Policy
 from server import fleet, parts
@@ -58,7 +60,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
 
     Raises DatabaseInUse, and nothing was opened, while another engine has the database.
     """
-    clock, ids = SystemClock(), RandomIds()
+    clock = SystemClock()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = await open_database(
         settings.database or settings.data_dir / "bireme.db", stands_by=settings.stands_by
@@ -69,91 +71,88 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
     stack.callback(scripts.close)
     executor = parts.executor_of(settings, clock, secrets, database, scripts)
     stack.push_async_callback(executor.close)
-    deck = join(
-        settings,
-        clock,
-        ids,
-        database=database,
-        executor=executor,
-        secrets=secrets,
-        scripts=scripts,
-    )
+    deck = join(_Hull(settings, clock, RandomIds(), database, secrets, scripts), executor)
     closes = (deck.sensors.close, deck.carriers.close, deck.listeners.close, deck.sources.close)
     for close in closes:
         stack.push_async_callback(close)
     return deck
 
 
-def join(
-    settings: Settings,
-    clock: Clock,
-    ids: Ids,
-    *,
-    database: Database,
-    executor: Executor,
-    secrets: KeptSecrets,
-    scripts: Scripts,
-) -> Deck:
+@dataclass(frozen=True, slots=True)
+class _Hull:
+    """What every part stands on."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    database: Database
+    secrets: KeptSecrets
+    scripts: Scripts
+
+
+def join(hull: _Hull, executor: Executor) -> Deck:
     """The two banks on one hull: the sensors get the controller as their port to workflows."""
+    settings, clock, ids, database = hull.settings, hull.clock, hull.ids, hull.database
     options = Options(archive_s=settings.archive_s)
     controller = Controller(database, executor, clock, ids, shelf=TemplateShelf(), options=options)
     crons = CronBank(database, clock, controller)
-    cluster = parts.cluster_of(settings)
     sharing = fleet.of(settings, clock)
-    sensors = SensorBank(
-        database,
-        clock,
-        ids,
-        WorkflowsPort(controller, crons),
-        secrets,
-        scripts=scripts,
-        reach=settings.reach,
-        cluster=ClusterPort(cluster) if cluster else None,
-        keep=Policy(age_s=settings.retain_events_s, count=settings.retain_events),
-        holding=sharing.holding,
-    )
-    retention = Retention(
-        age=timedelta(seconds=settings.retain_events_s), count=settings.retain_events
-    )
-    bus = SqliteBus(database, clock, sharing.pipeline(sensors), retention, sensors.pass_over)
-    carriers = Carriers(bus, database, clock, ids, secrets)
+    sensors = _sensors(hull, WorkflowsPort(controller, crons), sharing.holding)
+    bus = _bus(hull, sharing.pipeline(sensors), sensors)
+    carriers = Carriers(bus, database, clock, ids, hull.secrets)
     listeners = Listeners(settings.host)
-    sources = EventBank(
-        bus_of=carriers.named,
-        clock=clock,
-        ids=ids,
-        secrets=secrets,
-        state=StoredState(database),
-        http=listeners,
-        poison=StoredPoison(database, clock),
-    )
+    sources = _sources(hull, carriers, listeners)
     given = takers(
         shelf=controller.shelf,
         crons=crons,
         sensors=sharing.taker(sensors, database, controller.prepare),
         sources=sources,
         carriers=carriers,
-        secrets=secrets,
+        secrets=hull.secrets,
     )
     metrics = Metrics()
     controller.on_end(metrics.count_end)
     controller.on_end(lambda live, phase: sensors.run_ended(live.uid))
+    objects = Objects(database, clock, ids, given, controller.submit, controller.prepare)
     return Deck(
-        settings=settings,
-        clock=clock,
-        ids=ids,
-        database=database,
-        bus=bus,
-        carriers=carriers,
-        executor=executor,
-        controller=controller,
-        crons=crons,
-        sources=sources,
-        listeners=listeners,
-        sensors=sensors,
-        fleet=sharing,
-        metrics=metrics,
-        objects=Objects(database, clock, ids, given, controller.submit, controller.prepare),
+        settings=settings, clock=clock, ids=ids, database=database, bus=bus, carriers=carriers,
+        executor=executor, controller=controller, crons=crons, sources=sources,
+        listeners=listeners, sensors=sensors, fleet=sharing, metrics=metrics, objects=objects,
+    )  # fmt: skip
+
+
+def _sensors(hull: _Hull, workflows: WorkflowsPort, holding: Holding) -> SensorBank:
+    settings = hull.settings
+    cluster = parts.cluster_of(settings)
+    return SensorBank(
+        hull.database,
+        hull.clock,
+        hull.ids,
+        workflows,
+        hull.secrets,
+        scripts=hull.scripts,
+        reach=settings.reach,
+        cluster=ClusterPort(cluster) if cluster else None,
+        keep=Policy(age_s=settings.retain_events_s, count=settings.retain_events),
+        holding=holding,
+    )
+
+
+def _bus(hull: _Hull, pipeline: Pipeline, sensors: SensorBank) -> SqliteBus:
+    age = timedelta(seconds=hull.settings.retain_events_s)
+    retention = Retention(age=age, count=hull.settings.retain_events)
+    return SqliteBus(hull.database, hull.clock, pipeline, retention, sensors.pass_over)
+
+
+def _sources(hull: _Hull, carriers: Carriers, listeners: Listeners) -> EventBank:
+    return EventBank(
+        bus_of=carriers.named,
+        clock=hull.clock,
+        ids=hull.ids,
+        secrets=hull.secrets,
+        state=StoredState(hull.database),
+        http=listeners,
+        poison=StoredPoison(hull.database, hull.clock),
     )
 
 
