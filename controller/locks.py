@@ -121,10 +121,6 @@ class LockTable:
         """(run, holder) of everyone who holds the lock."""
         return sorted(self._held.get(identity, ()))
 
-    def waiters(self, identity: str) -> list[tuple[str, str]]:
-        """(run, holder) of everyone who waits for it, the next one first."""
-        return [who for _, _, who in self._queues.get(identity, ())]
-
     # --- deciding ---
 
     def _consider(self, waiter: _Waiter) -> None:

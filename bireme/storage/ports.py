@@ -84,13 +84,3 @@ class Signals(Protocol):
     def hear(self, topic: str, call: Callable[[], None]) -> None:
         """Call back on the event loop."""
         ...
-
-
-class NoSignals:
-    """`Signals` where there is nobody else."""
-
-    def tell(self, tx: Transaction, topic: str) -> None:
-        return
-
-    def hear(self, topic: str, call: Callable[[], None]) -> None:
-        return
