@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bireme.kit import ids
-from events import fields, streams, tls
+from events import fields, gotime, streams, tls
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
 from events.tls import Tls
@@ -236,7 +236,7 @@ def _gone(error: BaseException | None) -> streams.ServerAway:
 def _go_time(moment: datetime | None) -> str:
     if moment is None:
         return _NO_TIME
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} +0000 UTC"
+    return gotime.shown(moment.astimezone(UTC))
 
 
 def _where(message: "AbstractIncomingMessage") -> dict[str, Any]:

@@ -20,7 +20,7 @@ import structlog
 
 from bireme.lang import cron, goduration
 from bireme.lang.errors import LangError
-from events import fields
+from events import fields, gotime
 from events.patience import publish_until_durable
 from events.ports import BadSourceConfig, EventsError, NewEvent, Publish, Surroundings
 from events.registry import sources
@@ -112,7 +112,7 @@ class CalendarSource:
             await self._around.clock.sleep(min(left, _LOOK_AGAIN_S))
 
     def _event(self, due: datetime) -> NewEvent:
-        payload: dict[str, object] = {"eventTime": go_time(due.astimezone(self._ticks.zone))}
+        payload: dict[str, object] = {"eventTime": gotime.shown(due.astimezone(self._ticks.zone))}
         if self._metadata:
             payload["metadata"] = self._metadata
         return NewEvent(data=orjson.dumps(payload), dedup=due.astimezone(UTC).isoformat())
@@ -168,12 +168,6 @@ def exclusion_dates(entries: Sequence[str]) -> list[datetime]:
                     f"exclusionDates: {stamp!r} is not a date like 20060102T150405Z"
                 ) from error
     return found
-
-
-def go_time(moment: datetime) -> str:
-    """The moment as Go prints it: `2026-07-18 10:00:00 +0200 CEST`."""
-    fraction = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
-    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} {moment:%z %Z}"
 
 
 def _schedule(text: str) -> str:

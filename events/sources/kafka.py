@@ -21,7 +21,6 @@ told too, for those who look at its lag. A source without a group goes on where 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -29,7 +28,7 @@ import structlog
 
 from bireme.kit.backoff import Backoff
 from bireme.kit.errors import ServiceError
-from events import fields, kafka, streams, tls
+from events import fields, gotime, kafka, streams, tls
 from events.ports import BadSourceConfig, NewEvent, PoisonMessage, Publish, Surroundings
 from events.registry import sources
 from events.rewind import REWIND, Rewind
@@ -308,7 +307,7 @@ class KafkaSource:
             "key": (record.key or b"").decode("utf-8", "replace"),
             "partition": record.partition,
             "body": streams.body(record.value or nothing, self._config.json_body),
-            "timestamp": _go_time(record.timestamp),
+            "timestamp": gotime.of_milliseconds(record.timestamp),
             "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
         }
         if self._config.metadata:
@@ -390,9 +389,3 @@ def _name(partition: "TopicPartition") -> str:
 
 def _where(partition: "TopicPartition", offset: int) -> dict[str, Any]:
     return {"topic": partition.topic, "partition": partition.partition, "offset": offset}
-
-
-def _go_time(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    fraction = f".{milliseconds % 1000:03d}".rstrip("0").rstrip(".")
-    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"

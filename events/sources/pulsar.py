@@ -19,12 +19,11 @@ while we are away the subscription keeps, from the first start on. Needs the ext
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bireme.kit.supervise import TaskScope
-from events import fields, streams
+from events import fields, gotime, streams
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
 from events.tls import Tls
@@ -134,7 +133,7 @@ class PulsarSource:
     def _event(self, message: "Message") -> NewEvent:
         payload = {
             "key": message.partition_key(),
-            "publishTime": _go_time(message.publish_timestamp()),
+            "publishTime": gotime.of_milliseconds(message.publish_timestamp()),
             "body": streams.body(message.data(), self._config.json_body),
         }
         dedup = f"{message.topic_name()}:{message.message_id()}"
@@ -169,12 +168,6 @@ def _check(config: PulsarSource.Config) -> None:
         raise BadSourceConfig("authAthenzParams is not supported; use authTokenSecret or tls")
     if config.auth_token_secret and config.tls and config.tls.client_cert_secret:
         raise BadSourceConfig("authTokenSecret and tls.clientCertSecret: one says who we are")
-
-
-def _go_time(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    fraction = f".{milliseconds % 1000:03d}".rstrip("0").rstrip(".")
-    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
 
 
 def _where(message: "Message") -> dict[str, Any]:

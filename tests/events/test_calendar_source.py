@@ -11,9 +11,10 @@ import pytest
 from bireme.kit.clock import LoopClock
 from bireme.kit.ids import CountedIds
 from bireme.storage.ports import StorageUnavailable
+from events import gotime
 from events.fields import decode
 from events.ports import BadSourceConfig, NewEvent, Place, Surroundings
-from events.sources.calendar import CalendarSource, Ticks, go_time
+from events.sources.calendar import CalendarSource, Ticks
 
 pytestmark = pytest.mark.looptime(start=0)
 
@@ -195,4 +196,6 @@ def test_every_tick_is_later_than_the_one_before() -> None:
 
 
 def test_times_are_printed_as_go_prints_them() -> None:
-    assert go_time(START + timedelta(microseconds=214000)) == "2026-03-28 12:00:00.214 +0000 UTC"
+    assert (
+        gotime.shown(START + timedelta(microseconds=214000)) == "2026-03-28 12:00:00.214 +0000 UTC"
+    )

@@ -36,7 +36,6 @@ class Type(msgspec.Struct, frozen=True):
 _SHOWN: Final = {
     "float": "float64",
     "array": "[]interface {}",
-    "texts": "[]string",
     "map": "map[string]interface {}",
     "groups": "map[interface {}][]interface {}",
     "time": "time.Time",
