@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import structlog
 
 from bireme.kit.clock import Clock
@@ -118,10 +119,16 @@ class _Named:
         bus = self._carriers.carrier(self._place)
         if bus is self._carriers.log:
             return await bus.publish(events, also)
-        accepted = await bus.publish(events)
-        if also is not None:
-            await self._carriers.write(also)
+        if also is None:
+            return await bus.publish(events)
+        # Two commits: what the second one fails to note is published again, and has to be known again by its id.
+        accepted = await bus.publish([_known_by_id(event) for event in events])
+        await self._carriers.write(also)
         return accepted
 
     def read(self, consumer: str, after: int) -> AsyncIterator[Sequence[Event]]:
         return self._carriers.carrier(self._place).read(consumer, after)
+
+
+def _known_by_id(event: Event) -> Event:
+    return event if event.dedup else msgspec.structs.replace(event, dedup=event.id)

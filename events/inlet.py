@@ -159,16 +159,19 @@ class Inlet:
         self.settled.set()
 
     async def _publish(
-        self, given: Sequence[NewEvent], facts: Mapping[str, bytes | None] = _NONE
+        self,
+        given: Sequence[NewEvent],
+        facts: Mapping[str, bytes | None] = _NONE,
+        after: Mapping[str, bytes | None] = _NONE,
     ) -> Sequence[Event]:
         """Filter, complete and publish. What the filter turns away is counted, and is no failure."""
         now = self._around.clock.now()
         events = [self._complete(event, now) for event in given if self._is_wanted(event)]
         if not events:
             if facts:
-                await self._around.state.note(self._around.place, facts)
+                await self._around.state.note(self._around.place, facts, after)
             return ()
-        also = partial(self._note, facts=facts) if facts else None
+        also = partial(self._note, facts=facts, after=after) if facts else None
         try:
             accepted = await self._bus.publish(events, also)
         except BiremeError:
@@ -189,8 +192,13 @@ class Inlet:
             kept = partial(self._poison.keep, self._around.place, found)
             await until_durable(kept, len(found), self._around.clock)
 
-    def _note(self, tx: Transaction, facts: Mapping[str, bytes | None]) -> None:
-        self._around.state.note_inside(tx, self._around.place, facts)
+    def _note(
+        self,
+        tx: Transaction,
+        facts: Mapping[str, bytes | None],
+        after: Mapping[str, bytes | None],
+    ) -> None:
+        self._around.state.note_inside(tx, self._around.place, facts, after)
 
     def _complete(self, event: NewEvent, now: datetime) -> Event:
         place = self._around.place

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from bireme.kit.clock import Clock
-from bireme.kit.errors import BiremeError, ServiceError, UserError
+from bireme.kit.errors import BiremeError, Conflict, ServiceError, UserError
 from bireme.kit.ids import Ids
 from bireme.storage.ports import Transaction
 from events.model import Event
@@ -20,6 +22,10 @@ class BadSourceConfig(EventsError, UserError):
     """The EventSource's configuration cannot work; the message names the field."""
 
 
+class Overtaken(EventsError, Conflict):
+    """Somebody else has moved the place that this was to move on from."""
+
+
 DEFAULT_BUS = "default"
 """The EventBus of whoever names none."""
 
@@ -28,15 +34,23 @@ Also = Callable[[Transaction], None]
 
 
 class Publish(Protocol):
-    """How a source hands over events. Durable on return; `facts` are then noted too, in the very same commit."""
+    """How a source hands over events. Durable on return; `facts` are then noted too, in the very same commit.
+
+    `after` has some of their names, with the facts as they have to be until then: when one is not, somebody else has
+    gone on from there, nothing is kept, and Overtaken is raised. So a publication with `after` happens once, and its
+    events need no `dedup`; they need an id of their own, by which an outside bus knows them.
+    """
 
     def __call__(
-        self, events: Sequence["NewEvent"], /, facts: Mapping[str, bytes | None] = ...
+        self,
+        events: Sequence["NewEvent"],
+        /,
+        facts: Mapping[str, bytes | None] = ...,
+        after: Mapping[str, bytes | None] = ...,
     ) -> Awaitable[Sequence[Event]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(msgspec.Struct, frozen=True):
     """What a source hands over: the shell adds id, namespace, source, subject, type and time where they are missing."""
 
     data: bytes
@@ -77,15 +91,25 @@ class SourceState(Protocol):
     """A little durable memory per source (a calendar's last tick). None when nothing was kept.
 
     Facts are for what has many parts (the objects of a bucket): each has a name and is kept apart. `note` keeps all
-    it is given or nothing; None forgets the name.
+    it is given or nothing; None forgets the name. `after` may say what some of them have to be until then, None that
+    there is none: when it is otherwise, Overtaken is raised.
     """
 
     async def load(self, place: Place) -> bytes | None: ...
     async def save(self, place: Place, state: bytes) -> None: ...
     async def facts(self, place: Place) -> dict[str, bytes]: ...
-    async def note(self, place: Place, facts: Mapping[str, bytes | None]) -> None: ...
+    async def note(
+        self,
+        place: Place,
+        facts: Mapping[str, bytes | None],
+        after: Mapping[str, bytes | None] = ...,
+    ) -> None: ...
     def note_inside(
-        self, tx: Transaction, place: Place, facts: Mapping[str, bytes | None]
+        self,
+        tx: Transaction,
+        place: Place,
+        facts: Mapping[str, bytes | None],
+        after: Mapping[str, bytes | None] = ...,
     ) -> None: ...
 
 

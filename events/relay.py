@@ -11,20 +11,16 @@ import structlog
 
 from bireme.kit.backoff import Backoff
 from bireme.kit.clock import Clock
-from bireme.kit.errors import Conflict, ServiceError
+from bireme.kit.errors import ServiceError
 from bireme.storage.ports import Database, Transaction
 from events.model import Event
-from events.ports import Bus
+from events.ports import Bus, Overtaken
 
 log = structlog.get_logger(__name__)
 
 _AGAIN = Backoff(base_s=0.2, factor=2, cap_s=10)
 _BEGIN = "INSERT INTO bus_positions (bus, position) VALUES (?, 0) ON CONFLICT (bus) DO NOTHING"
 _MOVE = "UPDATE bus_positions SET position = ? WHERE bus = ? AND position = ?"
-
-
-class Overtaken(Conflict):
-    """Another relay has taken these events in."""
 
 
 class Relay:

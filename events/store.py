@@ -5,6 +5,7 @@ Functions that take a Transaction run in the writer thread and may be part of a 
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -40,12 +41,13 @@ def append(
 ) -> Appended:
     """Give the events the next places in the log. A `dedup` seen within the window stands for its first event."""
     seen_at = received_at.timestamp()
-    known = _known(tx, events, seen_at - window_s)
+    keys = [dedup_key(event) for event in events]
+    known = _known(tx, dict(zip(keys, events, strict=True)), seen_at - window_s)
     seq = newest(tx)
     accepted: list[Event] = []
     new: list[Event] = []
-    for event in events:
-        key = dedup_key(event)
+    remembered: list[tuple[str, int, float]] = []
+    for event, key in zip(events, keys, strict=True):
         first = known.get(key) if key else None
         if first is None:
             seq += 1
@@ -53,10 +55,10 @@ def append(
             new.append(first)
             if key:
                 known[key] = first
+                remembered.append((key, seq, seen_at))
         accepted.append(first)
     tx.executemany(_INSERT, [encode(event) for event in new])
-    keyed = [(dedup_key(event), event.seq, seen_at) for event in new if event.dedup]
-    tx.executemany(_REMEMBER, keyed)
+    tx.executemany(_REMEMBER, remembered)
     return Appended(accepted, new)
 
 
@@ -64,7 +66,14 @@ def dedup_key(event: Event) -> str:
     """What two deliveries of one event have in common; empty when the event carries no delivery id."""
     if not event.dedup:
         return ""
-    return ids.digest(event.namespace, event.source, event.subject, event.dedup)
+    origin = _origin(event.namespace, event.source, event.subject)
+    return ids.digest_of(origin + ids.framed(event.dedup))
+
+
+@lru_cache(maxsize=1024)
+def _origin(*parts: str) -> bytes:
+    """The part of the key that all events of a source share."""
+    return b"".join(map(ids.framed, parts))
 
 
 def newest(tx: Transaction) -> int:
@@ -72,8 +81,9 @@ def newest(tx: Transaction) -> int:
     return int(tx.query("SELECT coalesce(max(seq), 0) FROM events")[0][0])
 
 
-def _known(tx: Transaction, events: Sequence[Event], since: float) -> dict[str, Event]:
-    keys = {key: event for event in events if (key := dedup_key(event))}
+def _known(tx: Transaction, keys: dict[str, Event], since: float) -> dict[str, Event]:
+    """The first events of those keys that were seen; the empty one is none."""
+    keys.pop("", None)
     known: dict[str, Event] = {}
     names = list(keys)
     for start in range(0, len(names), _FORGOTTEN):

@@ -18,12 +18,12 @@ are away; the unnamed queue that is used without `queueDeclare` ends with the co
 is one event however often it is delivered. One that can be no event is rejected, to the queue's dead letter exchange.
 """
 
-import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import yaml
 
 from bireme.kit import ids
@@ -202,7 +202,7 @@ class AmqpSource:
         made = streams.event(payload, self._config.metadata)
         # The id is the sender's own and may stand on two things: only the whole message is its identity.
         dedup = ids.digest(given.message_id, made.data.decode()) if given.message_id else ""
-        return dataclasses.replace(made, dedup=dedup)
+        return msgspec.structs.replace(made, dedup=dedup)
 
 
 def _check(config: AmqpSource.Config) -> None:

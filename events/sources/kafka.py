@@ -21,28 +21,31 @@ told too, for those who look at its lag. A source without a group goes on where 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import orjson
 import structlog
 
 from bireme.kit.backoff import Backoff
-from bireme.kit.errors import ServiceError
-from events import fields, gotime, kafka, streams, tls
-from events.ports import BadSourceConfig, NewEvent, PoisonMessage, Publish, Surroundings
+from bireme.kit.errors import BiremeError, ServiceError
+from events import fields, kafka, tls
+from events.kafka_messages import Batch, Mark, Messages, fact_of, place_of
+from events.pace import Pace
+from events.ports import BadSourceConfig, Publish, Surroundings
 from events.registry import sources
 from events.rewind import REWIND, Rewind
 from events.tls import Tls
 
 if TYPE_CHECKING:
-    from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+    from aiokafka import AIOKafkaConsumer, TopicPartition
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 500
+_SLICE = 500  # made events without a break
+_MOST = 4000
 _POLL_MS = 1000
 _QUIET_POLLS = 10
 _ANSWER_S = 10.0
+_ALIVE_S = 1.0
 _TELL_GROUP_S = 1.0
 _PAUSE = Backoff(base_s=0.1, factor=2, cap_s=5)
 
@@ -53,21 +56,6 @@ class Group(fields.Fields, frozen=True, kw_only=True):
     group_name: str = ""
     oldest: bool = False
     rebalance_strategy: str = ""
-
-
-class _Mark(NamedTuple):
-    """Where a partition goes on, and how often it was rewound: a message read again on purpose is a new event."""
-
-    offset: int
-    generation: int = 0
-
-    def encode(self) -> bytes:
-        return f"{self.offset} {self.generation}".encode()
-
-    @classmethod
-    def decode(cls, fact: bytes) -> "_Mark":
-        offset, _, generation = fact.partition(b" ")
-        return cls(int(offset), int(generation or 0))
 
 
 @sources.register("kafka")
@@ -98,14 +86,22 @@ class KafkaSource:
         _check(config)
         self._config = config
         self._around = surroundings
-        self._marks: dict[TopicPartition, _Mark] = {}
+        self._messages = Messages(
+            surroundings.place,
+            kafka.addresses(config.url)[0],
+            config.json_body,
+            config.metadata,
+        )
+        self._pace = Pace(_SLICE, _MOST)
+        self._marks: dict[TopicPartition, Mark] = {}
         self._told: dict[TopicPartition, int] = {}
         self._tell_at = 0.0
         self._moving = asyncio.Lock()
         self._stands = 0
+        self._fault: Exception | None = None
 
     async def run(self, publish: Publish) -> None:
-        self._marks, self._told = {}, {}
+        self._marks, self._told, self._fault = {}, {}, None
         async with self._consumer() as consumer:
             await self._join(consumer)
             await self._work(consumer, publish)
@@ -169,6 +165,7 @@ class KafkaSource:
     async def _join(self, consumer: "AIOKafkaConsumer") -> None:
         """Be given partitions, or take the one that is configured, and stand where we were."""
         from aiokafka import ConsumerRebalanceListener, TopicPartition
+        from aiokafka.errors import KafkaError
 
         if self._config.consumer_group is None:
             only = TopicPartition(self._config.topic, int(self._config.partition))
@@ -185,21 +182,31 @@ class KafkaSource:
                     source._marks.clear()
 
             async def on_partitions_assigned(self, assigned: "Sequence[TopicPartition]") -> None:
+                """The client would only log what goes wrong here, and go on."""
                 async with source._moving:
-                    await source._stand(consumer, list(assigned))
+                    try:
+                        await source._stand(consumer, list(assigned))
+                    except (BiremeError, KafkaError) as error:
+                        source._fault = error
 
         consumer.subscribe([self._config.topic], listener=Listener())
 
     async def _stand(
         self, consumer: "AIOKafkaConsumer", partitions: "list[TopicPartition]"
     ) -> None:
-        """Go to where each partition goes on, and remember that before the first message is read."""
+        """Go to where each partition goes on, and remember that before the first message is read.
+
+        Raises Overtaken when whoever had a partition before us has just moved on in it.
+        """
         state, place = self._around.state, self._around.place
         facts = await state.facts(place)
         rewind = Rewind.decode(facts.get(REWIND))
         marks = {one: await self._mark(consumer, one, facts, rewind) for one in partitions}
-        noted: dict[str, bytes | None] = {_name(one): mark.encode() for one, mark in marks.items()}
-        await state.note(place, {**noted, REWIND: None} if rewind else noted)
+        noted: dict[str, bytes | None] = {
+            fact_of(one): mark.encode() for one, mark in marks.items()
+        }
+        after = {fact: facts.get(fact) for fact in noted}
+        await state.note(place, {**noted, REWIND: None} if rewind else noted, after)
         self._marks.update(marks)
         self._back(consumer)
         self._stands += 1
@@ -211,115 +218,97 @@ class KafkaSource:
         partition: "TopicPartition",
         facts: Mapping[str, bytes],
         rewind: Rewind | None,
-    ) -> _Mark:
-        ours = _Mark.decode(facts[_name(partition)]) if _name(partition) in facts else None
+    ) -> Mark:
+        ours = Mark.decode(facts[fact_of(partition)]) if fact_of(partition) in facts else None
         if rewind:
             offset = await _rewound(consumer, partition, rewind)
-            return _Mark(offset, (ours.generation if ours else 0) + 1)
+            return Mark(offset, (ours.generation if ours else 0) + 1)
         group = self._config.consumer_group
         theirs = await consumer.committed(partition) if group else None
         known = [offset for offset in (ours and ours.offset, theirs) if offset is not None]
         if not known:
             ends = consumer.beginning_offsets if group and group.oldest else consumer.end_offsets
-            return _Mark((await ends([partition]))[partition])
+            return Mark((await ends([partition]))[partition])
         oldest = (await consumer.beginning_offsets([partition]))[partition]
         if max(known) < oldest:
-            log.error("messages_are_gone", **_where(partition, max(known)), oldest=oldest)
-        return _Mark(max(*known, oldest), ours.generation if ours else 0)
+            log.error("messages_are_gone", **place_of(partition, max(known)), oldest=oldest)
+        return Mark(max(*known, oldest), ours.generation if ours else 0)
 
     async def _work(self, consumer: "AIOKafkaConsumer", publish: Publish) -> None:
-        limit = self._config.limit_events_per_second
-        quiet = 0
+        """Events are made of the next messages while the ones before are committed."""
+        batch, quiet = Batch(self._stands), 0
         while True:
-            most = min(_BATCH, limit) if limit else _BATCH
-            stands = self._stands
-            found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=most)
-            count = sum(map(len, found.values()))
-            quiet = 0 if count else quiet + 1
-            async with self._moving:
-                if stands != self._stands:
-                    self._back(consumer)  # fetched, perhaps, before we said where we stand
-                    continue
-                if count:
-                    await self._forward(consumer, publish, found)
-                elif quiet >= _QUIET_POLLS:
-                    quiet = 0
-                    await _ask(consumer)
-                await self._tell_group(consumer)
+            if not batch.count and batch.stands == self._stands:
+                batch = await self._read(consumer, _POLL_MS)
+            quiet = 0 if batch.count else quiet + 1
+            if quiet >= _QUIET_POLLS:
+                quiet = 0
+                await _ask(consumer)
+            limit, count = self._config.limit_events_per_second, batch.count
+            ended = await asyncio.gather(
+                self._forward(consumer, publish, batch),
+                self._read(consumer, 0),
+                return_exceptions=True,
+            )
+            batch = _unless_failed(ended)
+            if self._fault:
+                raise self._fault
             if limit and count:
                 await self._around.clock.sleep(count / limit)
+
+    async def _read(self, consumer: "AIOKafkaConsumer", timeout_ms: int) -> Batch:
+        """What is here, made events; waits for the first message, at most that long."""
+        batch = Batch(self._stands)
+        most = min(self._pace.most, self._config.limit_events_per_second or _MOST)
+        while batch.count < most:
+            asked = min(_SLICE, most - batch.count)
+            found = await consumer.getmany(timeout_ms=timeout_ms, max_records=asked)
+            if batch.stands != self._stands or not found:
+                break
+            for one, records in found.items():
+                if one in self._marks:
+                    self._messages.take(batch, one, records, self._marks[one].generation)
+            timeout_ms = 0
+            await asyncio.sleep(0)  # others have their turn between two slices
+        return batch
 
     def _back(self, consumer: "AIOKafkaConsumer") -> None:
         for partition, mark in self._marks.items():
             consumer.seek(partition, mark.offset)
 
-    async def _forward(
-        self,
-        consumer: "AIOKafkaConsumer",
-        publish: Publish,
-        found: "Mapping[TopicPartition, Sequence[ConsumerRecord]]",
-    ) -> None:
-        """Publish, with the places behind what was published. While our store is away the partitions pause."""
-        mine = {one: records for one, records in found.items() if one in self._marks}
-        marks = {
-            one: self._marks[one]._replace(offset=records[-1].offset + 1)
-            for one, records in mine.items()
-        }
-        events = await self._events(mine)
-        attempt = 0
+    async def _forward(self, consumer: "AIOKafkaConsumer", publish: Publish, batch: Batch) -> None:
+        """Publish, unless the partitions have moved since: then what was read is read again by whoever has them."""
+        async with self._moving:
+            if batch.stands != self._stands:
+                self._back(consumer)  # fetched, perhaps, before we said where we stand
+                return
+            if batch.count and batch.ends.keys() <= self._marks.keys():
+                await self._around.set_aside(batch.poison)
+                await self._publish(consumer, publish, batch)
+            await self._tell_group(consumer)
+
+    async def _publish(self, consumer: "AIOKafkaConsumer", publish: Publish, batch: Batch) -> None:
+        """With the places behind what is published, if they are still where we left them. While our store is away
+        the partitions pause. Raises Overtaken when somebody else has moved on in one."""
+        before = {one: self._marks[one] for one in batch.ends}
+        marks = {one: before[one]._replace(offset=end) for one, end in batch.ends.items()}
+        begun, attempt = self._around.clock.monotonic(), 0
         while True:
             try:
-                await publish(events, {_name(one): mark.encode() for one, mark in marks.items()})
+                await publish(batch.events, _facts(marks), _facts(before))
             except ServiceError as error:
                 attempt += 1
                 if attempt == 1:
-                    log.warning("partitions_pause", error=str(error), messages=len(events))
+                    log.warning("partitions_pause", error=str(error), messages=len(batch.events))
                 consumer.pause(*consumer.assignment())
                 await self._around.clock.sleep(_PAUSE.delay(attempt))
-                await consumer.getmany(timeout_ms=0)  # says that we are alive
+                await _be_alive(consumer)
             else:
                 break
+        self._pace.took(self._around.clock.monotonic() - begun, batch.count)
         if attempt:
             consumer.resume(*consumer.assignment())
         self._marks.update(marks)
-
-    async def _events(
-        self, found: "Mapping[TopicPartition, Sequence[ConsumerRecord]]"
-    ) -> list[NewEvent]:
-        """Poison is set aside."""
-        events: list[NewEvent] = []
-        poison: list[PoisonMessage] = []
-        for one, records in found.items():
-            for record in records:
-                try:
-                    events.append(self._event(record, self._marks[one].generation))
-                except streams.Poison as error:
-                    where = _where(one, record.offset)
-                    poison.append(PoisonMessage(str(error), where, error.raw))
-        await self._around.set_aside(poison)
-        return events
-
-    def _event(self, record: "ConsumerRecord", generation: int) -> NewEvent:
-        """Raises streams.Poison."""
-        nothing = b"null" if self._config.json_body else b""
-        payload: dict[str, Any] = {
-            "topic": record.topic,
-            "key": (record.key or b"").decode("utf-8", "replace"),
-            "partition": record.partition,
-            "body": streams.body(record.value or nothing, self._config.json_body),
-            "timestamp": gotime.of_milliseconds(record.timestamp),
-            "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
-        }
-        if self._config.metadata:
-            payload["metadata"] = self._config.metadata
-        place, again = self._around.place, f":{generation}" if generation else ""
-        first = kafka.addresses(self._config.url)[0]
-        where = f"{first}:{record.topic}:{record.partition}:{record.offset}{again}"
-        return NewEvent(
-            data=orjson.dumps(payload),
-            id=f"{place.name}:{place.subject}:{where}",
-            dedup=where,
-        )
 
     async def _tell_group(self, consumer: "AIOKafkaConsumer", now: bool = False) -> None:
         """For those who look at the group's lag; our own place is in our own database."""
@@ -383,9 +372,22 @@ async def _ask(consumer: "AIOKafkaConsumer") -> None:
         raise kafka.KafkaAway(f"the brokers have not answered for {_ANSWER_S:.0f} s") from error
 
 
-def _name(partition: "TopicPartition") -> str:
-    return f"{partition.topic}/{partition.partition}"
+async def _be_alive(consumer: "AIOKafkaConsumer") -> None:
+    """A member that never asks is taken for dead. While partitions are being given anew there is no answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ALIVE_S):
+            await consumer.getmany(timeout_ms=0)
 
 
-def _where(partition: "TopicPartition", offset: int) -> dict[str, Any]:
-    return {"topic": partition.topic, "partition": partition.partition, "offset": offset}
+def _unless_failed(ended: "tuple[BaseException | None, Batch | BaseException]") -> Batch:
+    """What was read ahead. Raises what either of the two ran into."""
+    forwarded, ahead = ended
+    if forwarded is not None:
+        raise forwarded
+    if isinstance(ahead, BaseException):
+        raise ahead
+    return ahead
+
+
+def _facts(marks: "Mapping[TopicPartition, Mark]") -> dict[str, bytes | None]:
+    return {fact_of(one): mark.encode() for one, mark in marks.items()}

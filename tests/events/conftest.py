@@ -3,7 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -19,10 +19,12 @@ from events.buses.sqlite import SqliteBus
 from events.http import Listeners
 from events.model import Event
 from events.poison import StoredPoison
-from events.ports import Place
+from events.ports import Overtaken, Place
 from events.run import EventBank
 from events.state import StoredState
 from tests.servers.waiting import until
+
+NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 
 
 class GivenSecrets:
@@ -57,11 +59,24 @@ class KeptState:
     async def facts(self, place: Place) -> dict[str, bytes]:
         return dict(self.noted.get(place, {}))
 
-    def note_inside(self, tx: Any, place: Place, facts: Mapping[str, bytes | None]) -> None:
+    def note_inside(
+        self,
+        tx: Any,
+        place: Place,
+        facts: Mapping[str, bytes | None],
+        after: Mapping[str, bytes | None] = NOTHING,
+    ) -> None:
         raise AssertionError("a memory without a database has no transaction")
 
-    async def note(self, place: Place, facts: Mapping[str, bytes | None]) -> None:
+    async def note(
+        self,
+        place: Place,
+        facts: Mapping[str, bytes | None],
+        after: Mapping[str, bytes | None] = NOTHING,
+    ) -> None:
         known = self.noted.setdefault(place, {})
+        if any(known.get(name) != fact for name, fact in after.items()):
+            raise Overtaken(f"{place.subject}: somebody else has moved on")
         for name, fact in facts.items():
             if fact is None:
                 known.pop(name, None)

@@ -160,6 +160,58 @@ async def test_places_and_events_are_one_commit(
     assert (await bench.bank._state.facts(place))[f"{topic}/0"] == b"1 0"
 
 
+async def test_who_was_overtaken_keeps_nothing_and_goes_on_from_where_the_other_one_is(
+    bench: Any, broker: process.Server, topic: str, producer: AIOKafkaProducer
+) -> None:
+    """As after a pause so long that another member has had the partition meanwhile."""
+    spec = {"kafka": {"orders": config(broker.port, topic, **ALONE)}}
+    await bench.apply(spec)
+    place = Place("default", "hooks", "kafka", "orders")
+    await bench.bank._state.note(place, {f"{topic}/0": b"2 0"})
+    for number in range(4):
+        await producer.send_and_wait(topic, b"%d" % number, partition=0)
+    assert [body(event) for event in await bench.arrived(2)] == [2, 3]
+    status = bench.bank.status()[0]
+    assert (status.restarts, status.accepted, status.duplicates) == (1, 2, 0)
+
+
+async def test_a_source_that_could_not_note_where_it_stands_is_started_again(
+    bench: Any,
+    broker: process.Server,
+    topic: str,
+    producer: AIOKafkaProducer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The client calls us back when it has partitions, and only logs what goes wrong there."""
+    note, refused = bench.bank._state.note, asyncio.Event()
+
+    async def once(*given: Any) -> None:
+        if not refused.is_set():
+            refused.set()
+            raise StorageUnavailable("the disk is full")
+        await note(*given)
+
+    monkeypatch.setattr(bench.bank._state, "note", once)
+    await producer.send_and_wait(topic, b"7", partition=0)
+    await bench.apply({"kafka": {"orders": config(broker.port, topic)}})
+    assert [body(event) for event in await bench.arrived(1)] == [7]
+    assert bench.bank.status()[0].restarts == 1
+
+
+async def test_more_than_one_commit_takes_come_in_order_and_whole(
+    bench: Any, broker: process.Server, topic: str, producer: AIOKafkaProducer
+) -> None:
+    for number in range(6000):
+        await producer.send(topic, b"%d" % number, partition=number % 2)
+    await producer.flush()
+    await bench.apply({"kafka": {"orders": config(broker.port, topic)}})
+    await bench.arrived(6000)
+    rows = await bench.database.read("SELECT data FROM events ORDER BY seq")
+    found = [json.loads(row[0])["body"] for row in rows]
+    assert [n for n in found if n % 2] == list(range(1, 6000, 2))
+    assert [n for n in found if not n % 2] == list(range(0, 6000, 2))
+
+
 async def test_partitions_pause_while_the_store_is_away_and_nothing_is_lost(
     bench: Any, broker: process.Server, topic: str, producer: AIOKafkaProducer
 ) -> None:

@@ -89,6 +89,23 @@ async def test_a_repeated_delivery_is_one_event_of_the_log(log: Log, spec: dict[
     await log.holds("first", "last")
 
 
+async def test_what_a_source_publishes_again_because_its_place_was_not_noted_is_one_event(
+    log: Log, spec: dict[str, Any]
+) -> None:
+    """A bus outside cannot note the place in the commit of the events, and those have no delivery id then."""
+    await log.carriers.apply("default", "default", spec)
+    bus = log.carriers.named("default", "default")
+
+    def refuse(tx: Any) -> None:
+        raise StorageUnavailable("the disk is full")
+
+    with pytest.raises(StorageUnavailable):
+        await bus.publish([event("first"), event("second")], refuse)
+    await bus.publish([event("first"), event("second")], lambda tx: None)
+    await bus.publish([event("last")])
+    await log.holds("first", "second", "last")
+
+
 async def test_a_relay_that_is_stopped_and_started_repeats_nothing(
     log: Log, spec: dict[str, Any]
 ) -> None:

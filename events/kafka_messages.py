@@ -1,0 +1,102 @@
+"""What a Kafka message is as an event, and how far a partition has been made events. Pure.
+
+For the source; nothing here talks to a broker.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from events import gotime, streams
+from events.ports import NewEvent, Place, PoisonMessage
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord, TopicPartition
+
+
+class Mark(NamedTuple):
+    """Where a partition goes on, and how often it was rewound: a message read again on purpose is a new event."""
+
+    offset: int
+    generation: int = 0
+
+    def encode(self) -> bytes:
+        return f"{self.offset} {self.generation}".encode()
+
+    @classmethod
+    def decode(cls, fact: bytes) -> "Mark":
+        offset, _, generation = fact.partition(b" ")
+        return cls(int(offset), int(generation or 0))
+
+
+@dataclass(slots=True)
+class Batch:
+    """What was read while we stood somewhere for the `stands`th time: events in order, and what can be none.
+
+    `ends` has the offset behind the last message of each partition.
+    """
+
+    stands: int
+    count: int = 0
+    events: list[NewEvent] = field(default_factory=list)
+    poison: list[PoisonMessage] = field(default_factory=list)
+    ends: "dict[TopicPartition, int]" = field(default_factory=dict)
+
+
+class Messages:
+    """Makes the messages of one source events. `broker` is the first address, which is part of their ids."""
+
+    def __init__(
+        self, place: Place, broker: str, json_body: bool, metadata: Mapping[str, str] | None
+    ) -> None:
+        self._of = f"{place.name}:{place.subject}:{broker}"
+        self._json_body = json_body
+        self._nothing = b"null" if json_body else b""
+        self._metadata = metadata
+
+    def take(
+        self,
+        batch: Batch,
+        partition: "TopicPartition",
+        records: "Sequence[ConsumerRecord]",
+        generation: int,
+    ) -> None:
+        """Add the messages of one partition, those that can be no event as poison."""
+        before = f"{self._of}:{partition.topic}:{partition.partition}:"
+        again = f":{generation}" if generation else ""
+        for record in records:
+            try:
+                data = self._data(record)
+            except streams.Poison as error:
+                where = place_of(partition, record.offset)
+                batch.poison.append(PoisonMessage(str(error), where, error.raw))
+            else:
+                batch.events.append(NewEvent(data, id=f"{before}{record.offset}{again}"))
+        batch.count += len(records)
+        batch.ends[partition] = records[-1].offset + 1
+
+    def _data(self, record: "ConsumerRecord") -> bytes:
+        """Raises streams.Poison."""
+        payload: dict[str, Any] = {
+            "topic": record.topic,
+            "key": (record.key or b"").decode("utf-8", "replace"),
+            "partition": record.partition,
+            "body": streams.body(record.value or self._nothing, self._json_body),
+            "timestamp": gotime.of_milliseconds(record.timestamp),
+            "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
+        }
+        if self._metadata:
+            payload["metadata"] = self._metadata
+        return orjson.dumps(payload)
+
+
+def fact_of(partition: "TopicPartition") -> str:
+    """The name of the fact that holds the partition's mark."""
+    return f"{partition.topic}/{partition.partition}"
+
+
+def place_of(partition: "TopicPartition", offset: int) -> dict[str, Any]:
+    """A message's place, for logs and for whoever looks at poison."""
+    return {"topic": partition.topic, "partition": partition.partition, "offset": offset}
