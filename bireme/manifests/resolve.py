@@ -71,18 +71,20 @@ class Library:
         return self._bases[key]
 
     def find(self, holder: Holder, base: Base) -> tuple[Template, Base] | None:
-        """The template called and the object it stands in; None when its name is only known at run time."""
+        """The template called and the object it stands in; None when its name is only known at run time.
+
+        A body written inline wins over a name, which must exist all the same.
+        """
         ref = holder.template_ref
         if ref is not None:
             return self._referenced(holder, ref)
-        if holder.template:
-            template = base.templates.get(holder.template)
-            if template is None:
-                raise Invalid(f"template name '{holder.template}' undefined")
-            return template, base
-        if holder.inline is None:
+        template = base.templates.get(holder.template)
+        if holder.template and template is None:
+            raise Invalid(f"template name '{holder.template}' undefined")
+        found = holder.inline or template
+        if found is None:
             raise Invalid("failed to get a template")
-        return holder.inline, base
+        return found, base
 
     def _referenced(self, holder: Holder, ref: TemplateRef) -> tuple[Template, Base] | None:
         if holder.template:
@@ -94,7 +96,7 @@ class Library:
         if "{{" in ref.name + ref.template:
             return None
         home = self.base(ref.name, cluster=ref.cluster_scope)
-        template = home.templates.get(ref.template) if home else None
+        template = holder.inline or (home.templates.get(ref.template) if home else None)
         if home is None or template is None:
             raise Invalid(f"template reference {ref.name}.{ref.template} not found")
         return template, home

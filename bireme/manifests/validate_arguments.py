@@ -47,7 +47,7 @@ def check_arguments(prefix: str, arguments: Arguments, *, may_be_empty: bool) ->
             _check_enum(parameter, where)
     for artifact in arguments.artifacts:
         where = prefix + artifact.name
-        if not (artifact.from_ or artifact.from_expression or has_location_or_key(artifact)):
+        if not (artifact.from_ or has_location_or_key(artifact)):
             raise Invalid(f"{where}.from, artifact location, or key is required")
         if artifact.from_ and artifact.from_expression:
             raise Invalid(f"{where} shouldn't have both `from` and `fromExpression` in Artifact")

@@ -13,7 +13,7 @@ from bireme.manifests.validate_arguments import check_arguments
 from bireme.manifests.validate_leaf import check_not_leaf
 from bireme.manifests.validate_names import Invalid, check_names
 from bireme.manifests.validate_steps import check_hooks
-from bireme.manifests.walk import Walk
+from bireme.manifests.walk import Walk, inline_inputs
 
 # As Argo reads `depends`: a result word starts with a capital letter, whatever else is a name.
 _OPERAND = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*)\.([A-Z][a-zA-Z]+)|([a-zA-Z0-9][-a-zA-Z0-9]*)")
@@ -202,11 +202,8 @@ class _Task:
 
     def _check_tags(self, scope: Names) -> None:
         task = self.task
-        own: Names = {}
+        own = inline_inputs(task)
         add_items(own, task.with_items, task.with_param, task.with_sequence)
-        if task.inline is not None:
-            for parameter in task.inline.inputs.parameters:
-                own[f"inputs.parameters.{parameter.name}"] = ""
         text = msgspec.json.encode(task).decode()
         if "{{" not in text:
             return

@@ -212,10 +212,9 @@ def _plugin_fault(plugin: Any) -> str:
 
 
 def _merged(own: Arguments, other: Arguments) -> Arguments:
-    """Own arguments, then the others' that own ones do not name."""
-    parameters = {parameter.name for parameter in own.parameters}
-    artifacts = {artifact.name for artifact in own.artifacts}
+    """The first of each name: own arguments before the others'."""
+    parameters = {p.name: p for p in reversed([*own.parameters, *other.parameters])}
+    artifacts = {a.name: a for a in reversed([*own.artifacts, *other.artifacts])}
     return Arguments(
-        parameters=own.parameters + [p for p in other.parameters if p.name not in parameters],
-        artifacts=own.artifacts + [a for a in other.artifacts if a.name not in artifacts],
+        parameters=list(reversed(parameters.values())), artifacts=list(reversed(artifacts.values()))
     )

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bireme.manifests.parameters import Arguments, Parameter
+from bireme.manifests.artifacts import Artifact
+from bireme.manifests.parameters import Arguments, Inputs, Parameter
 from bireme.manifests.resolve import Base, Holder, Library
 from bireme.manifests.scope import Names, Placeholders, check_tags, substitute
-from bireme.manifests.template import TYPES, Template
+from bireme.manifests.template import TYPES, Template, WorkflowStep
 from bireme.manifests.validate_arguments import (
     check_artifact_path,
     check_location,
@@ -75,10 +76,12 @@ class Walk:
             check_pod_settings(template)
         elif arguments is None and not template.timeout:
             return
-        supplied = self._supply(template, arguments)
+        given = self._given(template, arguments)
         if not is_new and not template.timeout:
             return
-        filled = self._fill(template, supplied)
+        filled = self._fill(given)
+        if filled.steps == []:  # as Argo: written as JSON in between, an empty list is no list
+            filled = msgspec.structs.replace(filled, steps=None)
         check_timeouts(filled)
         if not is_new:
             return
@@ -133,65 +136,81 @@ class Walk:
                     names[f"outputs.parameters.{parameter.name}.path"] = parameter.value_from.path
         return names
 
-    def _supply(self, template: Template, arguments: Arguments | None) -> Names:
-        """Every input's value. Raises Invalid for one that is not given."""
-        given = None if arguments is None else {p.name: p for p in arguments.parameters}
+    def _given(self, template: Template, arguments: Arguments | None) -> Template:
+        """The template whose inputs are what it is called with. Raises Invalid for one that is missing."""
+        inputs = template.inputs
         try:
-            values = {
-                f"inputs.parameters.{parameter.name}": self._value(parameter, given)
-                for parameter in template.inputs.parameters
-            }
-            _check_artifacts_given(template, arguments)
+            filled = Inputs(
+                parameters=[self._parameter(each, arguments) for each in inputs.parameters],
+                artifacts=[_artifact(each, arguments) for each in inputs.artifacts],
+            )
         except Invalid as error:
             raise Invalid(f"templates.{template.name} {error}") from None
-        return values
+        return msgspec.structs.replace(template, inputs=filled)
 
-    def _value(self, wanted: Parameter, given: dict[str, Parameter] | None) -> str:
-        if given is None:
-            return self.placeholders.next()
-        own = wanted.value if wanted.value is not None else wanted.default
-        argument = given.get(wanted.name)
-        if argument is not None and argument.value is not None:
-            return argument.value
-        source = argument.value_from if argument is not None else wanted.value_from
-        if source is not None and source.config_map_key_ref is not None:
-            return own or self.placeholders.next()
-        if own is None:
+    def _parameter(self, wanted: Parameter, arguments: Arguments | None) -> Parameter:
+        if arguments is None:
+            unknown = self.placeholders.next()
+            return msgspec.structs.replace(wanted, value=unknown, value_from=None)
+        given = next((p for p in arguments.parameters if p.name == wanted.name), None)
+        value, source = wanted.value, wanted.value_from
+        if given is not None:
+            value, source = given.value, given.value_from
+        elif value is None:
+            value = wanted.default
+        if value is None and (source is None or source.config_map_key_ref is None):
             raise Invalid(f"inputs.parameters.{wanted.name} was not supplied")
-        return own
+        source = source if value is None else None
+        return msgspec.structs.replace(wanted, value=value, value_from=source)
 
-    def _fill(self, template: Template, supplied: Names) -> Template:
+    def _fill(self, template: Template) -> Template:
         """The template with globals and inputs put in, as far as they are known."""
         text = msgspec.json.encode(template).decode()
         if "{{" not in text:
             return template
         local = self._local_names(template)
         local.pop("retries", None)  # unknown until run time, and may stand where a number is wanted
-        paths = {
-            f"inputs.artifacts.{artifact.name}.path": artifact.path
-            for artifact in template.inputs.artifacts
-            if artifact.path
-        }
-        known = {name: value for name, value in self.globals.items() if value}
+        known = ChainMap(local, {name: value for name, value in self.globals.items() if value})
         try:
-            text = substitute(text, ChainMap(local, known))
-            text = substitute(text, ChainMap(supplied, paths, local, known))
-        except Invalid as error:
+            text = substitute(text, known)
+            inputs = _values(_decoded(text).inputs, self.placeholders)
+            return _decoded(substitute(text, ChainMap(inputs, known)))
+        except (Invalid, msgspec.DecodeError) as error:
             raise Invalid(f"templates.{template.name} {error}") from None
-        try:
-            return msgspec.json.decode(text, type=Template)
-        except msgspec.DecodeError as error:
-            raise Invalid(f"templates.{template.name} {error}") from error
 
 
-def _check_artifacts_given(template: Template, arguments: Arguments | None) -> None:
-    if arguments is None:
-        return
-    given = {artifact.name for artifact in arguments.artifacts}
-    for artifact in template.inputs.artifacts:
-        if artifact.optional or artifact.name in given or has_location_or_key(artifact):
-            continue
-        raise Invalid(f"inputs.artifacts.{artifact.name} was not supplied")
+def _decoded(text: str) -> Template:
+    return msgspec.json.decode(text, type=Template)
+
+
+def _values(inputs: Inputs, placeholders: Placeholders) -> Names:
+    """What stands for each input; what a config map holds is known only at run time."""
+    values = {
+        f"inputs.parameters.{parameter.name}": (
+            parameter.value if parameter.value is not None else placeholders.next()
+        )
+        for parameter in inputs.parameters
+    }
+    paths = {
+        f"inputs.artifacts.{artifact.name}.path": artifact.path
+        for artifact in inputs.artifacts
+        if artifact.path
+    }
+    return values | paths
+
+
+def _artifact(wanted: Artifact, arguments: Arguments | None) -> Artifact:
+    """The artifact a template gets, at the path where it wants it."""
+    given: Artifact | None = Artifact(name=wanted.name)
+    if arguments is not None:
+        given = next((a for a in arguments.artifacts if a.name == wanted.name), None)
+    if given is not None:
+        return msgspec.structs.replace(
+            given, path=wanted.path, mode=wanted.mode, recurse_mode=wanted.recurse_mode
+        )
+    if wanted.optional or has_location_or_key(wanted):
+        return wanted
+    raise Invalid(f"inputs.artifacts.{wanted.name} was not supplied")
 
 
 def check_type(template: Template) -> None:
@@ -231,6 +250,12 @@ def input_names(template: Template) -> Names:
     return scope
 
 
+def inline_inputs(step: WorkflowStep) -> Names:
+    """The names that an inline body's own inputs bring into the text of its step."""
+    inputs = step.inline.inputs.parameters if step.inline is not None else ()
+    return {f"inputs.parameters.{parameter.name}": "" for parameter in inputs}
+
+
 def check_timeouts(template: Template) -> None:
     """Only leaves have timeouts, and a bare number is refused (though a run would read it as seconds)."""
     for name, value in (
@@ -240,6 +265,6 @@ def check_timeouts(template: Template) -> None:
         if not value:
             continue
         if not template.is_leaf:
-            raise Invalid(f"{template.type} template doesn't support {name} field")
+            raise Invalid(f"{template.type or 'Unknown'} template doesn't support {name} field")
         if as_int(value) is not None:
             raise Invalid(f"{template.name} has invalid duration format in {name}")
