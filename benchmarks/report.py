@@ -1,6 +1,6 @@
 """How a figure is shown: beside its limit, with the ratio and the target."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -16,6 +16,12 @@ class Figure:
     limit: float | None = None
     limit_name: str = ""
     ratio: float | None = None
+
+
+def rate(times: Sequence[float]) -> float:
+    """How many a second, of all that came after the first batch, which share one time."""
+    first, last = min(times), max(times)
+    return sum(one > first for one in times) / (last - first)
 
 
 def show(figures: Iterable[Figure]) -> str:

@@ -12,8 +12,9 @@ def shown(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} {moment:%z %Z}"
 
 
+@lru_cache(maxsize=1024)
 def of_milliseconds(since_epoch: int) -> str:
-    """In UTC."""
+    """In UTC. Messages come in the order of their times, thousands in a second."""
     seconds, rest = divmod(since_epoch, 1000)
     fraction = f".{rest:03d}".rstrip("0") if rest else ""
     return f"{_second(seconds)}{fraction} +0000 UTC"
@@ -21,5 +22,4 @@ def of_milliseconds(since_epoch: int) -> str:
 
 @lru_cache(maxsize=64)
 def _second(since_epoch: int) -> str:
-    """Messages come in the order of their times, thousands in a second."""
     return f"{_EPOCH + timedelta(seconds=since_epoch):%Y-%m-%d %H:%M:%S}"

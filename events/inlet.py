@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -101,6 +101,7 @@ class Inlet:
         self._bus = bus
         self._poison = poison
         self._event_ids = _EventIds(around.ids)
+        self._blank = _blank(one)
         self._filter: PayloadFilter | None = None
         self._log = log.bind(source=place.name, subject=place.subject, kind=place.kind)
 
@@ -166,7 +167,9 @@ class Inlet:
     ) -> Sequence[Event]:
         """Filter, complete and publish. What the filter turns away is counted, and is no failure."""
         now = self._around.clock.now()
-        events = [self._complete(event, now) for event in given if self._is_wanted(event)]
+        if chosen := self._filter:
+            given = [event for event in given if self._is_wanted(event, chosen)]
+        events = [self._complete(event, now) for event in given]
         if not events:
             if facts:
                 await self._around.state.note(self._around.place, facts, after)
@@ -201,26 +204,19 @@ class Inlet:
         self._around.state.note_inside(tx, self._around.place, facts, after)
 
     def _complete(self, event: NewEvent, now: datetime) -> Event:
-        place = self._around.place
-        return Event(
+        return msgspec.structs.replace(
+            self._blank,
             id=event.id or self._event_ids.next(now),
-            namespace=place.namespace,
-            source=place.name,
-            subject=place.subject,
-            type=place.kind,
             time=event.time or now,
             data=event.data,
             content_type=event.content_type,
             attributes=event.attributes or {},
             dedup=event.dedup,
-            bus="" if self.one.bus == DEFAULT_BUS else self.one.bus,
         )
 
-    def _is_wanted(self, event: NewEvent) -> bool:
-        if self._filter is None:
-            return True
+    def _is_wanted(self, event: NewEvent, chosen: "PayloadFilter") -> bool:
         try:
-            wanted = self._filter.accepts(event.data)
+            wanted = chosen.accepts(event.data)
         except UserError as error:
             self.status.filter_errors += 1
             self._log.warning("event_filter_failed", error=str(error))
@@ -229,6 +225,20 @@ class Inlet:
             self.status.filtered += 1
             self._log.debug("event_filtered_out")
         return wanted
+
+
+def _blank(one: Configured) -> Event:
+    """What all events of a source have in common."""
+    return Event(
+        id="",
+        namespace=one.place.namespace,
+        source=one.place.name,
+        subject=one.place.subject,
+        type=one.place.kind,
+        time=datetime.fromtimestamp(0, UTC),
+        data=b"",
+        bus="" if one.bus == DEFAULT_BUS else one.bus,
+    )
 
 
 def _compiled(expression: str, path: str) -> "PayloadFilter":

@@ -54,7 +54,7 @@ class Messages:
         self._of = f"{place.name}:{place.subject}:{broker}"
         self._json_body = json_body
         self._nothing = b"null" if json_body else b""
-        self._metadata = metadata
+        self._end = b',"metadata":' + orjson.dumps(metadata) + b"}" if metadata else b"}"
 
     def take(
         self,
@@ -66,30 +66,41 @@ class Messages:
         """Add the messages of one partition, those that can be no event as poison."""
         before = f"{self._of}:{partition.topic}:{partition.partition}:"
         again = f":{generation}" if generation else ""
+        begin, middle = _frame(partition)
         for record in records:
             try:
-                data = self._data(record)
+                body = streams.body_text(record.value or self._nothing, self._json_body)
             except streams.Poison as error:
                 where = place_of(partition, record.offset)
                 batch.poison.append(PoisonMessage(str(error), where, error.raw))
             else:
+                data = b"".join((begin, _key(record), middle, body, *_behind(record), self._end))
                 batch.events.append(NewEvent(data, id=f"{before}{record.offset}{again}"))
         batch.count += len(records)
         batch.ends[partition] = records[-1].offset + 1
 
-    def _data(self, record: "ConsumerRecord") -> bytes:
-        """Raises streams.Poison."""
-        payload: dict[str, Any] = {
-            "topic": record.topic,
-            "key": (record.key or b"").decode("utf-8", "replace"),
-            "partition": record.partition,
-            "body": streams.body(record.value or self._nothing, self._json_body),
-            "timestamp": gotime.of_milliseconds(record.timestamp),
-            "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
-        }
-        if self._metadata:
-            payload["metadata"] = self._metadata
-        return orjson.dumps(payload)
+
+# The payload is put together from its members' texts: to build it and then encode it takes half as long again as
+# all the rest of reading a message.
+
+
+def _frame(partition: "TopicPartition") -> tuple[bytes, bytes]:
+    """What stands before the key and before the body, in all messages of a partition."""
+    topic = orjson.dumps(partition.topic)
+    return b'{"topic":' + topic + b',"key":', b',"partition":%d,"body":' % partition.partition
+
+
+def _key(record: "ConsumerRecord") -> bytes:
+    return orjson.dumps(record.key.decode("utf-8", "replace")) if record.key else b'""'
+
+
+def _behind(record: "ConsumerRecord") -> tuple[bytes, ...]:
+    """The members behind the body."""
+    moment = gotime.of_milliseconds(record.timestamp).encode()
+    if not record.headers:
+        return b',"timestamp":"', moment, b'","headers":{}'
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    return b',"timestamp":"', moment, b'","headers":', orjson.dumps(headers)
 
 
 def fact_of(partition: "TopicPartition") -> str:

@@ -6,6 +6,8 @@ Functions that take a Transaction run in the writer thread and may be part of a 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +18,14 @@ from bireme.storage.ports import Database, Row, Transaction
 from events.model import Event
 
 COLUMNS = "seq, namespace, source, subject, id, type, time, received_at, content_type, attributes, data, bus"
-_INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = (
+    "INSERT INTO events (namespace, source, subject, type, content_type, bus, received_at, attributes,"
+    " seq, id, time, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_SHARED = attrgetter(
+    "namespace", "source", "subject", "type", "content_type", "bus", "received_at", "attributes"
+)
+_FEW = 8  # alike: below that, they go with all the others
 _AFTER = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
 _REMEMBER = (
     "INSERT INTO event_keys (key, seq, seen_at) VALUES (?, ?, ?) "
@@ -40,6 +49,13 @@ def append(
     tx: Transaction, events: Sequence[Event], received_at: datetime, window_s: float
 ) -> Appended:
     """Give the events the next places in the log. A `dedup` seen within the window stands for its first event."""
+    if not any(event.dedup for event in events):
+        placed = [
+            msgspec.structs.replace(event, seq=seq, received_at=received_at)
+            for seq, event in enumerate(events, newest(tx) + 1)
+        ]
+        _insert(tx, placed)
+        return Appended(placed, placed)
     seen_at = received_at.timestamp()
     keys = [dedup_key(event) for event in events]
     known = _known(tx, dict(zip(keys, events, strict=True)), seen_at - window_s)
@@ -57,7 +73,7 @@ def append(
                 known[key] = first
                 remembered.append((key, seq, seen_at))
         accepted.append(first)
-    tx.executemany(_INSERT, [encode(event) for event in new])
+    _insert(tx, new)
     tx.executemany(_REMEMBER, remembered)
     return Appended(accepted, new)
 
@@ -104,24 +120,26 @@ def _first(tx: Transaction, seq: int, repeated: Event) -> Event:
     return decode(rows[0]) if rows else msgspec.structs.replace(repeated, seq=seq)
 
 
-def encode(event: Event) -> Row:
-    """The event as a row in the order of COLUMNS."""
-    received = event.received_at or event.time
-    attributes = orjson.dumps(event.attributes).decode() if event.attributes else "{}"
-    return (
-        event.seq,
-        event.namespace,
-        event.source,
-        event.subject,
-        event.id,
-        event.type,
-        event.time.timestamp(),
-        received.timestamp(),
-        event.content_type,
-        attributes,
-        event.data,
-        event.bus,
-    )
+def _insert(tx: Transaction, events: Sequence[Event]) -> None:
+    """Events of one source that came together differ in little: what they share is handed over once."""
+    alike: dict[Row, list[Row]] = {}
+    for (*names, received_at, attributes), some in groupby(events, _SHARED):
+        told = orjson.dumps(attributes).decode() if attributes else "{}"
+        own = [(event.seq, event.id, _stamp(event.time), event.data) for event in some]
+        alike.setdefault((*names, received_at.timestamp(), told), []).extend(own)
+    few: list[Row] = []
+    for shared, rows in alike.items():
+        if len(rows) < _FEW:
+            few += [(*shared, *row) for row in rows]
+        else:
+            tx.executemany(_INSERT, rows, shared)
+    tx.executemany(_INSERT, few)
+
+
+@lru_cache(maxsize=64)
+def _stamp(moment: datetime) -> float:
+    """Events that came together share their moments."""
+    return moment.timestamp()
 
 
 def decode(row: Row) -> Event:

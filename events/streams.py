@@ -58,15 +58,20 @@ class Poison(EventsError):
 
 def body(raw: bytes, json_body: bool) -> Any:
     """The message as payloads hold it: JSON as it was written, else base64. Raises Poison."""
+    return orjson.Fragment(body_text(raw, json_body))
+
+
+def body_text(raw: bytes, json_body: bool) -> bytes:
+    """The same, as it stands in the payload's text."""
     if len(raw) > MOST_BYTES:
         raise Poison(f"{len(raw)} bytes, at most {MOST_BYTES} make an event", raw)
     if not json_body:
-        return base64.b64encode(raw).decode()
+        return b'"%b"' % base64.b64encode(raw)
     try:
         orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Poison(f"jsonBody is true, but this is no JSON: {error}", raw) from error
-    return orjson.Fragment(raw)
+    return raw
 
 
 def event(

@@ -330,8 +330,10 @@ class _Inner:
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         return self._tx.execute(sql, params)
 
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        self._tx.executemany(sql, rows)
+    def executemany(
+        self, sql: str, rows: Sequence[Sequence[Any]], shared: Sequence[Any] = ()
+    ) -> None:
+        self._tx.executemany(sql, rows, shared)
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         return self._tx.query(sql, params)

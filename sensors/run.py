@@ -141,9 +141,8 @@ class SensorBank:
     def consume(self, tx: Transaction, events: Sequence[Event]) -> None:
         """Evaluate events that `tx` is about to publish: everything that follows from them is in the same commit."""
         intake: Intake | None = None
-        for event in events:
-            entries = self.listeners(event)
-            if entries:
+        for event in events if self._index else ():
+            if entries := self.listeners(event):
                 intake = intake or Intake(tx, self.outbox, self.clock.now(), self.scripts)
                 intake.take(event, entries)
         if intake is not None:

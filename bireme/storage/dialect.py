@@ -49,9 +49,17 @@ def numbered(sql: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def widened(sql: str, rows: int) -> str | None:
-    """The same INSERT for `rows` rows at once; None when it is not of the form `INSERT … VALUES (?, …)`."""
+def widened(sql: str, rows: int, shared: int = 0) -> str | None:
+    """The same INSERT for `rows` rows at once; None when it is not of the form `INSERT … VALUES (?, …)`.
+
+    The first `shared` values of each row are given once, before those of all rows; nothing may follow VALUES then.
+    """
     match = _VALUES.search(sql)
     if match is None or sql.count("?") != match.group(1).count("?"):
         return None
+    if shared:
+        own = "(" + ",".join("?" * (sql.count("?") - shared)) + ")"
+        tuples, once = ",".join([own] * rows), ",".join("?" * shared)
+        whole = f"{sql[: match.start()]}SELECT * FROM (SELECT {once}), (VALUES {tuples})"
+        return None if sql[match.end() :] else whole
     return sql[: match.end()] + f",{match.group(1)}" * (rows - 1) + sql[match.end() :]

@@ -33,8 +33,13 @@ class Transaction(Protocol):
         """Run one statement; returns the number of rows it changed."""
         ...
 
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Run one statement for every row. `INSERT … VALUES (?, …)` is sent as few wide statements: prefer it."""
+    def executemany(
+        self, sql: str, rows: Sequence[Sequence[Any]], shared: Sequence[Any] = ()
+    ) -> None:
+        """Run one statement for every row. `INSERT … VALUES (?, …)` is sent as few wide statements: prefer it.
+
+        Every row begins with the values of `shared`: what is the same in all of them is handed over once.
+        """
         ...
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:

@@ -181,8 +181,11 @@ class PostgresSession:
         count = str(tag).rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        self._run(self._connection.executemany(dialect.numbered(sql), rows))
+    def executemany(
+        self, sql: str, rows: Sequence[Sequence[Any]], shared: Sequence[Any] = ()
+    ) -> None:
+        whole = [(*shared, *row) for row in rows] if shared else rows
+        self._run(self._connection.executemany(dialect.numbered(sql), whole))
 
     def query(self, sql: str, params: Sequence[Any]) -> list[Row]:
         records = self._run(self._connection.fetch(dialect.numbered(sql), *params))

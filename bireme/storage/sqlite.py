@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,8 +27,11 @@ T = TypeVar("T")
 # A read within this many steps of SQLite's machine (well under a millisecond) runs on the loop: a thread hop would
 # cost more than the read. A longer one is dropped there and done again in the reader thread.
 QUICK_STEPS = 4000
-# Wide inserts come in these heights, so that only a few statements are ever prepared.
+# Wide inserts come in these heights, so that only a few statements are ever prepared. With shared values they are
+# taller: the fewer statements, the seldomer the writer thread has to wait for its turn among the others. None is
+# longer than the 16 KB up to which APSW keeps a statement.
 _HEIGHTS = (64, 8, 1)
+_TALL = (1024, 256, 64, 8, 1)
 _UNIQUE = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
 _ERRORS = (apsw.Error, TypeError)  # TypeError: a parameter that SQLite has no type for
 _UNAVAILABLE = (
@@ -144,14 +148,16 @@ class SqliteSession:
             raise _translated(error) from error
         return self._connection.changes()
 
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        if dialect.widened(sql, 1) is None:
+    def executemany(
+        self, sql: str, rows: Sequence[Sequence[Any]], shared: Sequence[Any] = ()
+    ) -> None:
+        if dialect.widened(sql, 1, len(shared)) is None:
             for row in rows:
-                self.execute(sql, row)
+                self.execute(sql, (*shared, *row))
             return
-        for chunk in _chunks(rows):
-            wide = dialect.widened(sql, len(chunk))
-            self.execute(str(wide), [value for row in chunk for value in row])
+        for chunk in _chunks(rows, _TALL if shared else _HEIGHTS):
+            wide = dialect.widened(sql, len(chunk), len(shared))
+            self.execute(str(wide), [*shared, *chain.from_iterable(chunk)])
 
     def query(self, sql: str, params: Sequence[Any]) -> list[Row]:
         try:
@@ -163,9 +169,11 @@ class SqliteSession:
         self._connection.close()
 
 
-def _chunks(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+def _chunks(
+    rows: Sequence[Sequence[Any]], heights: Sequence[int]
+) -> Iterator[Sequence[Sequence[Any]]]:
     start = 0
-    for height in _HEIGHTS:
+    for height in heights:
         while len(rows) - start >= height:
             yield rows[start : start + height]
             start += height

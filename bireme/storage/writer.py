@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
@@ -31,7 +32,9 @@ class Session(Protocol):
     def release(self) -> None: ...
     def undo(self) -> None: ...
     def execute(self, sql: str, params: Sequence[Any]) -> int: ...
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None: ...
+    def executemany(
+        self, sql: str, rows: Sequence[Sequence[Any]], shared: Sequence[Any] = ()
+    ) -> None: ...
     def query(self, sql: str, params: Sequence[Any]) -> list[Row]: ...
     def close(self) -> None: ...
 
@@ -63,9 +66,11 @@ class _UnitTransaction:
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         return self._run(self._session.execute, sql, params)
 
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    def executemany(
+        self, sql: str, rows: Sequence[Sequence[Any]], shared: Sequence[Any] = ()
+    ) -> None:
         if rows:
-            self._run(self._session.executemany, sql, rows)
+            self._run(partial(self._session.executemany, shared=shared), sql, rows)
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         return self._run(self._session.query, sql, params)

@@ -104,7 +104,13 @@ class KafkaSource:
         self._marks, self._told, self._fault = {}, {}, None
         async with self._consumer() as consumer:
             await self._join(consumer)
-            await self._work(consumer, publish)
+            try:
+                await self._work(consumer, publish)
+            except asyncio.CancelledError:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_ALIVE_S):
+                        await self._tell_group(consumer, now=True)
+                raise
 
     @asynccontextmanager
     async def _consumer(self) -> "AsyncIterator[AIOKafkaConsumer]":
@@ -117,7 +123,7 @@ class KafkaSource:
             client_id=f"bireme-{self._around.place.name}",
             enable_auto_commit=False,
             auto_offset_reset="latest",  # until we have said where we stand
-            max_partition_fetch_bytes=1 << 20,
+            max_partition_fetch_bytes=4 << 20,
             isolation_level="read_committed",
             **self._group(),
             **kafka.access(config.tls, config.sasl, self._around.secrets, self._around.place),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bireme.kit.clock import FixedClock
@@ -33,6 +34,24 @@ def event(id: str = "e", dedup: str = "") -> Event:
 
 async def kept(database: Database) -> list[int]:
     return [row[0] for row in await database.read("SELECT seq FROM events ORDER BY seq")]
+
+
+async def test_events_of_many_kinds_in_one_publication_are_kept_as_they_are(
+    database: Database,
+) -> None:
+    """The log is told once what events share; whoever reads must not see that."""
+    bus = SqliteBus(database, FixedClock())
+    given = []
+    for n in range(60):
+        more = {"attributes": {"n": str(n % 2)}} if n % 3 else {}
+        source = "rare" if n % 20 == 0 else f"s{n % 4 // 3}"
+        one = msgspec.structs.replace(event(f"e{n}"), source=source, bus="b" * (n % 2), **more)
+        given.append(one)
+    accepted = await bus.publish(given)
+    found = await store.read_after(database, 0, 100)
+    assert found == list(accepted)
+    plain = [msgspec.structs.replace(one, seq=0, received_at=None) for one in found]
+    assert plain == given
 
 
 async def test_the_pipeline_writes_in_the_publishing_transaction(database: Database) -> None:

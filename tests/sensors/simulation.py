@@ -89,8 +89,10 @@ class _Tx:
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         return self.disk.connection.execute(sql, params).rowcount
 
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        self.disk.connection.executemany(sql, rows)
+    def executemany(
+        self, sql: str, rows: Sequence[Sequence[Any]], shared: Sequence[Any] = ()
+    ) -> None:
+        self.disk.connection.executemany(sql, [(*shared, *row) for row in rows])
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         return self.disk.query(sql, params)

@@ -135,6 +135,26 @@ async def test_executemany_writes_every_row(database: Database, count: int) -> N
     assert await keys(database) == list(range(count))
 
 
+@pytest.mark.parametrize("count", [0, 1, 8, 73, 1400])
+async def test_what_rows_share_is_handed_over_once_and_in_every_row(
+    database: Database, count: int
+) -> None:
+    sql = "INSERT INTO t (v, k) VALUES (?, ?)"
+    rows = [(n,) for n in range(count)]
+    await database.write(lambda tx: tx.executemany(sql, rows, ("same",)))
+    found = await database.read("SELECT v, k FROM t ORDER BY k")
+    assert found == [("same", n) for n in range(count)]
+
+
+async def test_what_rows_share_reaches_statements_that_cannot_be_widened(
+    database: Database,
+) -> None:
+    await database.write(lambda tx: tx.executemany(INSERT, [(1, "a"), (2, "b")]))
+    update = "UPDATE t SET v = ? WHERE k = ?"
+    await database.write(lambda tx: tx.executemany(update, [(1,), (2,)], ("c",)))
+    assert await database.read("SELECT v FROM t ORDER BY k") == [("c",), ("c",)]
+
+
 async def test_executemany_takes_statements_that_cannot_be_widened(database: Database) -> None:
     await database.write(lambda tx: tx.executemany(INSERT, [(1, "a"), (2, "b")]))
     update = "UPDATE t SET v = ? WHERE k = ?"

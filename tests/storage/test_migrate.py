@@ -66,6 +66,12 @@ def test_placeholders_become_the_words_of_each_database() -> None:
     assert "BIGSERIAL PRIMARY KEY" in dialect.in_words_of("postgres", text)
 
 
+def test_what_rows_share_stands_once_before_them() -> None:
+    wide = "INSERT INTO t SELECT * FROM (SELECT ?,?), (VALUES (?),(?))"
+    assert dialect.widened("INSERT INTO t VALUES (?, ?, ?)", 2, 2) == wide
+    assert dialect.widened("INSERT INTO t VALUES (?, ?) ON CONFLICT DO NOTHING", 2, 1) is None
+
+
 def test_parameters_are_numbered_outside_quotes_only() -> None:
     assert dialect.numbered("SELECT '?', ? WHERE a = ?") == "SELECT '?', $1 WHERE a = $2"
 
