@@ -11,6 +11,7 @@ from benchmarks.kafka_source import make_topic
 from benchmarks.report import Figure
 from bireme.kit.clock import SystemClock
 from bireme.kit.ids import RandomIds
+from events import envelope
 from events.buses.jetstream import JetStreamBus
 from events.buses.kafka import KafkaBus
 from events.model import Event
@@ -20,7 +21,8 @@ from tests.servers import apache_kafka, nats
 
 PUBLISHES, AT_ONCE = 3000, 32
 DATA = b'{"ref":"refs/heads/main","pad":"' + b"x" * 166 + b'"}'
-Publish = Callable[[], Awaitable[Any]]
+Bare = Callable[[dict[str, str]], Awaitable[Any]]
+"""Publishes a message with these headers, and waits for the word of the server."""
 
 
 def kafka_bus() -> Figure:
@@ -38,7 +40,12 @@ async def _kafka(port: int) -> Figure:
     async with AIOKafkaProducer(
         bootstrap_servers=url, acks="all", enable_idempotence=True
     ) as producer:
-        figure = await _figure("Kafka", bus, lambda: producer.send_and_wait("bus", DATA))
+
+        async def bare(headers: dict[str, str]) -> None:
+            pairs = [(name, text.encode()) for name, text in headers.items()]
+            await producer.send_and_wait("bus", DATA, key=b"hooks.push", headers=pairs)
+
+        figure = await _figure("Kafka", bus, bare)
     await bus.close()
     return figure
 
@@ -56,36 +63,46 @@ async def _jetstream(url: str) -> Figure:
     await bus.publish([_event()])  # makes the stream
     connection = await client.connect(url)
     stream, subject = connection.jetstream(), f"bireme.{around.namespace}.{around.name}"
-    figure = await _figure("JetStream", bus, lambda: stream.publish(subject, DATA))
+
+    async def bare(headers: dict[str, str]) -> None:
+        await stream.publish(subject, DATA, headers={**headers, "Nats-Msg-Id": headers["ce_id"]})
+
+    figure = await _figure("JetStream", bus, bare)
     await connection.close()
     await bus.close()
     return figure
 
 
-async def _figure(kind: str, bus: Any, bare: Publish) -> Figure:
-    """The middle of three rounds, each of both in turn."""
-    rounds = [(await _rate(lambda: bus.publish([_event()])), await _rate(bare)) for _ in range(3)]
-    ours, plain = sorted(rounds, key=lambda pair: pair[0] / pair[1])[1]
+async def _figure(kind: str, bus: Any, bare: Bare) -> Figure:
+    """The middle of five rounds, each of both in turn. What is published is made before the clock runs."""
+    rounds = []
+    for _ in range(5):
+        ours = await _rate(bus.publish, [[_event()] for _ in range(PUBLISHES)])
+        same = [envelope.headers(_event()) for _ in range(PUBLISHES)]
+        rounds.append((ours, await _rate(bare, same)))
+    ours, plain = sorted(rounds, key=lambda pair: pair[0] / pair[1])[2]
     return Figure(
         name=f"{kind} bus, {AT_ONCE} publishers",
         value=ours,
         unit="acknowledged per second",
         limit=plain,
-        limit_name="bare client",
+        limit_name="bare client, the same messages",
         ratio=ours / plain,
         target="≥ 0.50",
         met=ours / plain >= 0.5,
     )
 
 
-async def _rate(publish: Publish) -> float:
+async def _rate(publish: Callable[[Any], Awaitable[Any]], messages: list[Any]) -> float:
+    left = iter(messages)
+
     async def publisher() -> None:
-        for _ in range(PUBLISHES // AT_ONCE):
-            await publish()
+        for message in left:
+            await publish(message)
 
     begun = time.perf_counter()
     await asyncio.gather(*(publisher() for _ in range(AT_ONCE)))
-    return PUBLISHES // AT_ONCE * AT_ONCE / (time.perf_counter() - begun)
+    return len(messages) / (time.perf_counter() - begun)
 
 
 def _around() -> BusSurroundings:
@@ -100,5 +117,6 @@ def _event() -> Event:
         subject="push",
         type="webhook",
         time=datetime.now(UTC),
+        received_at=datetime.now(UTC),
         data=DATA,
     )

@@ -4,8 +4,10 @@ Others who read the topic or stream see ordinary CloudEvents (`ce_id`, `ce_sourc
 protocol bindings say). What CloudEvents has no word for are extension attributes that begin with `ce_bireme`.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 import orjson
@@ -15,6 +17,7 @@ from events.model import Event
 
 CONTENT_TYPE = "content-type"
 _SAFE = "!#$&'()*+,-./:;<=>?@[]^_`{|}~ "
+_is_plain = re.compile(f"[A-Za-z0-9{re.escape(_SAFE)}]*").fullmatch
 
 
 class BadEnvelope(BiremeError):
@@ -25,23 +28,38 @@ def headers(event: Event) -> dict[str, str]:
     """Everything of the event but its data, as printable ASCII."""
     assert event.received_at is not None
     words = {
-        "ce_specversion": "1.0",
-        "ce_id": event.id,
-        "ce_source": event.source,
-        "ce_type": event.type,
-        "ce_subject": event.subject,
+        **_of_source(event.namespace, event.source, event.type, event.subject, event.content_type),
+        "ce_id": _quoted(event.id),
         "ce_time": event.time.isoformat(),
-        "ce_biremenamespace": event.namespace,
         "ce_biremereceived": event.received_at.isoformat(),
-        CONTENT_TYPE: event.content_type,
     }
     if event.dedup:
-        words["ce_biremededup"] = event.dedup
+        words["ce_biremededup"] = _quoted(event.dedup)
     if event.bus:
-        words["ce_biremebus"] = event.bus
+        words["ce_biremebus"] = _quoted(event.bus)
     if event.attributes:
-        words["ce_biremeattributes"] = orjson.dumps(event.attributes).decode()
-    return {name: quote(text, safe=_SAFE) for name, text in words.items()}
+        words["ce_biremeattributes"] = _quoted(orjson.dumps(event.attributes).decode())
+    return words
+
+
+@lru_cache(maxsize=1024)
+def _of_source(
+    namespace: str, source: str, kind: str, subject: str, content_type: str
+) -> dict[str, str]:
+    """What all events of a source have in common."""
+    words = {
+        "ce_specversion": "1.0",
+        "ce_source": source,
+        "ce_type": kind,
+        "ce_subject": subject,
+        "ce_biremenamespace": namespace,
+        CONTENT_TYPE: content_type,
+    }
+    return {name: _quoted(text) for name, text in words.items()}
+
+
+def _quoted(text: str) -> str:
+    return text if _is_plain(text) else quote(text, safe=_SAFE)
 
 
 def event_of(found: Mapping[str, str], data: bytes, seq: int) -> Event:

@@ -114,6 +114,8 @@ class KafkaBus:
                 await producer.stop()
 
     async def _producer(self, *, batches: bool = False) -> Any:
+        if (ready := self._batches if batches else self._single) is not None:
+            return ready
         async with self._opening:
             if self._single is None:
                 await self._make_topic()

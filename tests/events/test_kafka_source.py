@@ -171,8 +171,9 @@ async def test_who_was_overtaken_keeps_nothing_and_goes_on_from_where_the_other_
     for number in range(4):
         await producer.send_and_wait(topic, b"%d" % number, partition=0)
     assert [body(event) for event in await bench.arrived(2)] == [2, 3]
+    await until(lambda: bench.bank.status()[0].accepted == 2)
     status = bench.bank.status()[0]
-    assert (status.restarts, status.accepted, status.duplicates) == (1, 2, 0)
+    assert (status.restarts, status.duplicates) == (1, 0)
 
 
 async def test_a_source_that_could_not_note_where_it_stands_is_started_again(
