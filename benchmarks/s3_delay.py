@@ -2,8 +2,11 @@
 
 import asyncio
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +40,9 @@ stringData: {access: test, secret: test}
 
 
 def delay() -> Figure:
+    """Uploads in turn for the engine and for a bare poller, each a process of its own that waits all the time."""
     with moto.running() as store:
-        plain = asyncio.run(_bare(store))
-        ours = _ours(store)
+        ours, plain = _both(store)
     return Figure(
         name="S3 upload → event in the log, p50",
         value=ours,
@@ -52,54 +55,47 @@ def delay() -> Figure:
     )
 
 
-def _ours(store: process.Server) -> float:
+def _both(store: process.Server) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
-        engine = Engine(Path(folder))
+        engine, log = Engine(Path(folder)), Path(folder, "bare.log")
+        queue = asyncio.run(_make_bucket(store))
         engine.write("bench.yaml", MANIFESTS % store.port)
         engine.start()
-        try:
-            sent = asyncio.run(_upload_all(store, engine))
-        finally:
-            engine.stop()
-        return _p50(sent, kept.times(engine))
+        command = [sys.executable, "-m", "benchmarks.bare_poller", str(store.port), queue]
+        with log.open("w") as out, subprocess.Popen(command, stdout=out) as poller:
+            try:
+                ours, plain = asyncio.run(_upload_all(store, engine, log))
+            finally:
+                poller.terminate()
+                engine.stop()
+        return _p50(ours, kept.times(engine)), _p50(plain, _seen(log))
 
 
-async def _upload_all(store: process.Server, engine: Engine) -> list[float]:
-    """One at a time, the next when the one before is in the log: so the two lists are in one order."""
+async def _upload_all(
+    store: process.Server, engine: Engine, log: Path
+) -> tuple[list[float], list[float]]:
+    """One at a time, the next when the one before has come: so uploads and arrivals are in one order."""
+    ours: list[float] = []
+    plain: list[float] = []
     async with moto.client(store, "s3") as s3:
-        return [await _taken_in(s3, engine, n) for n in range(COUNT)]
+        for n in range(COUNT):
+            plain.append(await _come(s3, f"bare-{n}", lambda: len(_seen(log)) == len(plain) + 1))
+            ours.append(await _come(s3, f"ours-{n}", lambda: kept.count(engine) == len(ours) + 1))
+    return ours, plain
 
 
-async def _taken_in(s3: Any, engine: Engine, number: int) -> float:
-    at = await _upload(s3, f"ours-{number}")
+async def _come(s3: Any, key: str, has_come: Callable[[], bool]) -> float:
+    """Returns when the upload was begun. Both pollers are given the time to be waiting again."""
     await asyncio.sleep(_PAUSE_S)
-    await waiting.until(lambda: kept.count(engine) > number, "the upload is in the log")
+    at = await _upload(s3, key)
+    await asyncio.sleep(_PAUSE_S)
+    await waiting.until(has_come, f"{key} has come")
     return at
 
 
-async def _bare(store: process.Server) -> float:
-    async with moto.client(store, "s3") as s3, moto.client(store, "sqs") as sqs:
-        queue = await _make_bucket(s3, sqs)
-        pairs = [await _one(s3, sqs, queue, f"bare-{n}.csv") for n in range(COUNT)]
-    return _p50([sent for sent, _ in pairs], [seen for _, seen in pairs])
-
-
-async def _one(s3: Any, sqs: Any, queue: str, key: str) -> tuple[float, float]:
-    seen = asyncio.create_task(_seen(sqs, queue, key))
-    await asyncio.sleep(_PAUSE_S)
-    return await _upload(s3, key), await seen
-
-
-async def _seen(sqs: Any, queue: str, key: str) -> float:
-    """When the message about the object is here. The first of a queue is a test and about none."""
-    body = ""
-    while key not in body:
-        answer = await sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)
-        at = time.time()
-        for message in answer.get("Messages", ()):
-            body = message["Body"]
-            await sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    return at
+def _seen(log: Path) -> list[float]:
+    """When each message came to the bare poller, in the order of the uploads."""
+    return [float(line) for line in log.read_text().splitlines()]
 
 
 async def _upload(s3: Any, key: str) -> float:
@@ -109,8 +105,13 @@ async def _upload(s3: Any, key: str) -> float:
     return at
 
 
-async def _make_bucket(s3: Any, sqs: Any) -> str:
+async def _make_bucket(store: process.Server) -> str:
     """The bucket, whose uploads named `ours-` and `bare-` each have their queue; returns the bare one's address."""
+    async with moto.client(store, "s3") as s3, moto.client(store, "sqs") as sqs:
+        return await _notifying(s3, sqs)
+
+
+async def _notifying(s3: Any, sqs: Any) -> str:
     await s3.create_bucket(Bucket="landing")
     told = []
     for name in ("ours", "bare"):
