@@ -151,13 +151,13 @@ class LockTable:
         return lock, f"Waiting for {lock.name} lock. Lock status: {max(limit - held, 0)}/{limit}"
 
     def _limit_of(self, lock: Lock) -> int:
-        """What cannot be read now is as it was; what never could be read is an error."""
+        """As Argo, a config map that cannot be read now counts as it was. A row of our own is there or is not."""
         if lock.is_mutex:
             return 1
         try:
             self._known[lock.identity] = self._limit(lock)
         except UnknownLimit:
-            if lock.identity not in self._known:
+            if lock.key or lock.identity not in self._known:
                 raise
         return self._known[lock.identity]
 

@@ -78,25 +78,11 @@ class Controller:
         self._executor = executor
         self._clock = clock
         self._throttle = Throttle(options.limits)
-        self._nursery = Nursery(
-            self.shelf,
-            ids,
-            defaults=options.defaults,
-            waits=options.limits.any,
-            overlooked=executor.overlooked if isinstance(executor, Overlooks) else lambda spec: (),
-        )
+        self._nursery = _nursery(self.shelf, ids, options, executor)
         self._watchers = Watchers()
         self.sync_limits = SyncLimits(database, self.shelf)
         self.memo = MemoCaches(database)
-        self._steps = Steps(
-            database,
-            executor,
-            clock,
-            changed=self._watchers.tell,
-            ended=self._ended,
-            limit=self.sync_limits.of,
-            places=options.places,
-        )
+        self._steps = self._made_steps(options.places)
         self._estimates = Estimates()
         self.sync_limits.changed = self.shelf.changed = self._steps.gates.look_again
         self._tasks = TaskScope("controller")
@@ -113,6 +99,17 @@ class Controller:
         )
         self._sweeper = Sweeper(self.reader, clock, options.retention, self.retire)
         self._operations = Operations(self, database, executor, clock, self._steps, self.reading)
+
+    def _made_steps(self, places: int) -> Steps:
+        return Steps(
+            self._database,
+            self._executor,
+            self._clock,
+            changed=self._watchers.tell,
+            ended=self._ended,
+            limit=self.sync_limits.of,
+            places=places,
+        )
 
     # --- births ---
 
@@ -382,6 +379,16 @@ class Controller:
         """Let commits under way finish. Steps go on by themselves and are adopted by the next start."""
         await self._steps.close()
         await self._tasks.close()
+
+
+def _nursery(shelf: TemplateShelf, ids: Ids, options: Options, executor: Executor) -> Nursery:
+    return Nursery(
+        shelf,
+        ids,
+        defaults=options.defaults,
+        waits=options.limits.any,
+        overlooked=executor.overlooked if isinstance(executor, Overlooks) else lambda spec: (),
+    )
 
 
 def _ended_row(newborn: Newborn) -> PhaseRow:

@@ -105,12 +105,6 @@ def delete(tx: Transaction, uid: str) -> None:
     tx.execute("DELETE FROM runs WHERE uid=?", (uid,))
 
 
-def set_manifest(tx: Transaction, uid: str, definition: Definition, *, live: bool) -> None:
-    """A retry changed what the run is made of, or brings it back to life."""
-    params = (encode(definition), int(live), uid)
-    tx.execute("UPDATE runs SET manifest=?, live=?, finished_at=NULL WHERE uid=?", params)
-
-
 def load_cron(tx: Transaction, cron: str) -> CronState:
     """What is remembered of a CronWorkflow; a fresh state for one never seen."""
     return _cron_state(tx.query(_CRON_STATE, (_cron_source(cron),)))

@@ -4,9 +4,10 @@ The rows are mirrored in memory, because the lock table decides without waiting;
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from bireme.kit.errors import Conflict, NotFound, UserError
-from bireme.storage.ports import Database
+from bireme.storage.ports import Database, Transaction
 from controller.dag.model import Lock
 from controller.locks import UnknownLimit
 from controller.templates import TemplateShelf
@@ -14,10 +15,12 @@ from controller.templates import TemplateShelf
 LARGEST = 2**31 - 1
 """As in Argo's API."""
 
-_SET = (
+_CREATE = (
     "INSERT INTO sync_limits (namespace, key, size) VALUES (?,?,?)"
-    " ON CONFLICT (namespace, key) DO UPDATE SET size=excluded.size"
+    " ON CONFLICT (namespace, key) DO NOTHING"
 )
+_UPDATE = "UPDATE sync_limits SET size=? WHERE namespace=? AND key=?"
+_DELETE = "DELETE FROM sync_limits WHERE namespace=? AND key=?"
 
 
 class LimitRefused(UserError):
@@ -86,35 +89,59 @@ class SyncLimits:
     def get(self, namespace: str, key: str) -> int:
         """The limit kept under the key. Raises LimitNotFound."""
         if (namespace, key) not in self._kept:
-            raise LimitNotFound(f'sync limit "{key}" not found in namespace {namespace}')
+            raise _not_found(namespace, key)
         return self._kept[namespace, key]
 
     async def create(self, namespace: str, key: str, size: int) -> None:
-        """Keep a new limit. Raises LimitExists."""
-        if (namespace, key) in self._kept:
-            raise LimitExists(f'sync limit "{key}" already exists in namespace {namespace}')
-        await self._put(namespace, key, size)
+        """Keep a new limit. Raises LimitExists, also when another call has made it meanwhile."""
+        _check(namespace, key, size)
+
+        def work(tx: Transaction) -> None:
+            if not tx.execute(_CREATE, (namespace, key, size)):
+                raise LimitExists(f'sync limit "{key}" already exists in namespace {namespace}')
+            tx.on_commit(partial(self._keep, namespace, key, size))
+
+        await self._database.write(work)
 
     async def update(self, namespace: str, key: str, size: int) -> None:
         """Change a limit; those who hold the lock keep it. Raises LimitNotFound."""
         self.get(namespace, key)
-        await self._put(namespace, key, size)
+        _check(namespace, key, size)
+
+        def work(tx: Transaction) -> None:
+            if not tx.execute(_UPDATE, (size, namespace, key)):
+                raise _not_found(namespace, key)
+            tx.on_commit(partial(self._keep, namespace, key, size))
+
+        await self._database.write(work)
 
     async def delete(self, namespace: str, key: str) -> None:
-        """Forget a limit. Raises LimitNotFound."""
-        self.get(namespace, key)
-        sql = "DELETE FROM sync_limits WHERE namespace=? AND key=?"
-        await self._database.write(lambda tx: tx.execute(sql, (namespace, key)))
+        """Forget a limit: who holds the lock keeps it, who waits for it ends in error. Raises LimitNotFound."""
+
+        def work(tx: Transaction) -> None:
+            if not tx.execute(_DELETE, (namespace, key)):
+                raise _not_found(namespace, key)
+            tx.on_commit(partial(self._forget, namespace, key))
+
+        await self._database.write(work)
+
+    def _keep(self, namespace: str, key: str, size: int) -> None:
+        self._kept[namespace, key] = size
+        self.changed()
+
+    def _forget(self, namespace: str, key: str) -> None:
         del self._kept[namespace, key]
         self.changed()
 
-    async def _put(self, namespace: str, key: str, size: int) -> None:
-        if not namespace or "/" in namespace:
-            raise LimitRefused(f"namespace: found '{namespace}', expected the name of one")
-        if not key:
-            raise LimitRefused("key: expected a text that is not empty")
-        if not 0 < size <= LARGEST:
-            raise LimitRefused(f"limit: found {size}, expected a whole number from 1 to {LARGEST}")
-        await self._database.write(lambda tx: tx.execute(_SET, (namespace, key, size)))
-        self._kept[namespace, key] = size
-        self.changed()
+
+def _check(namespace: str, key: str, size: int) -> None:
+    if not namespace or "/" in namespace:
+        raise LimitRefused(f"namespace: found '{namespace}', expected the name of one")
+    if not key:
+        raise LimitRefused("key: expected a text that is not empty")
+    if not 0 < size <= LARGEST:
+        raise LimitRefused(f"limit: found {size}, expected a whole number from 1 to {LARGEST}")
+
+
+def _not_found(namespace: str, key: str) -> LimitNotFound:
+    return LimitNotFound(f'sync limit "{key}" not found in namespace {namespace}')

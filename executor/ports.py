@@ -20,10 +20,6 @@ class ArtifactMissing(ExecutorError):
     """The artifact is not where its location says."""
 
 
-class ArtifactUnavailable(ExecutorError, ServiceError):
-    """The store did not answer."""
-
-
 class Executor(Protocol):
     """A place where steps run: processes, containers or pods."""
 

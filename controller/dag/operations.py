@@ -112,7 +112,7 @@ def _set(turn: Turn, wish: Operation) -> None:
     if not wish.selector:
         raise OperationRefused(f"{_NO_MATCH}{wish.selector}")
     nodes = _waiting(turn, wish.selector)
-    changed = [_with_outputs(node, wish.outputs) for node in nodes]
+    changed = [_with_outputs(turn, node, wish.outputs) for node in nodes]
     for node, left in zip(nodes, changed, strict=True):
         turn.change(node, outputs=left, **({"message": wish.message} if wish.message else {}))
         outputs.export(turn, turn.run.definition(node), node)
@@ -121,7 +121,7 @@ def _set(turn: Turn, wish: Operation) -> None:
             turn.settle(node)
 
 
-def _with_outputs(node: Node, given: dict[str, str]) -> NodeOutputs | None:
+def _with_outputs(turn: Turn, node: Node, given: dict[str, str]) -> NodeOutputs | None:
     if not given:
         return node.outputs
     if node.outputs is None:
@@ -132,10 +132,18 @@ def _with_outputs(node: Node, given: dict[str, str]) -> NodeOutputs | None:
     for name, value in given.items():
         if name not in values:
             raise OperationRefused(f"node is not expecting output parameter '{name}'")
+        _check_choice(outputs.choices(turn.run.definition(node), node, name), name, value)
         values[name] = value
     return NodeOutputs(
         parameters=values, artifacts=node.outputs.artifacts, result=node.outputs.result
     )
+
+
+def _check_choice(allowed: list[str], name: str, value: str) -> None:
+    if allowed and value not in allowed:
+        raise OperationRefused(
+            f"output parameter '{name}': found '{value}', expected one of {', '.join(map(repr, allowed))}"
+        )
 
 
 _ACTIONS = {

@@ -1,5 +1,6 @@
 """What nodes leave behind: outputs of steps and dag templates, global outputs, supplied values."""
 
+import json
 from typing import Any
 
 from bireme.lang.errors import LangError
@@ -164,6 +165,30 @@ def with_defaults(definition: Definition, node: Node) -> NodeOutputs | None:
     return NodeOutputs(
         parameters=values, artifacts=node.outputs.artifacts, result=node.outputs.result
     )
+
+
+def choices(definition: Definition, node: Node, name: str) -> list[str]:
+    """What may be supplied for the output; anything when it is empty.
+
+    The `enum` of the output itself, or of the input of the same name; an input may also be given its `enum` as a
+    JSON object, which the form of Argo's UI reads.
+    """
+    declared = next(p for p in definition.outputs if p["name"] == name)
+    if declared.get("enum") or name not in definition.input_names:
+        return list(declared.get("enum") or ())
+    at = definition.input_names.index(name)
+    return definition.inputs[at].get("enum") or _choices_in(
+        node.inputs[at] if node.inputs else None
+    )
+
+
+def _choices_in(text: str | None) -> list[str]:
+    try:
+        found = json.loads(text or "null")
+    except ValueError:
+        return []
+    given = found.get("enum") if isinstance(found, dict) else None
+    return [str(choice) for choice in given] if isinstance(given, list) else []
 
 
 def _default(definition: Definition, node: Node, declared: Json) -> str | None:

@@ -4,7 +4,7 @@
 """
 
 import sys
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,10 +43,6 @@ RUN_MOVES: "Mapping[Phase, frozenset[Phase]]" = {
     "Failed": frozenset({""}),
     "Error": frozenset({""}),
 }
-
-
-class HasPhase(Protocol):
-    phase: Phase
 
 
 class IllegalMove(Exception):

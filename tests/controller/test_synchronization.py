@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.sync_limits import LimitNotFound
+from controller.sync_limits import LimitExists, LimitNotFound
 from executor.model import Outputs, Report, Task
 from tests.controller.scripted import AT, hangs, succeeds
 from tests.controller.worlds import Json, World, phases, workflow
@@ -127,6 +127,43 @@ async def test_a_database_limit_is_needed_can_be_changed_and_is_kept(world: Worl
     await world.controller.sync_limits.delete("default", "k")
     with pytest.raises(LimitNotFound):
         world.controller.sync_limits.get("default", "k")
+
+
+async def test_of_two_who_make_or_delete_the_same_limit_at_once_one_is_told_no(
+    world: World,
+) -> None:
+    limits = world.controller.sync_limits
+    made = await asyncio.gather(
+        *(limits.create("default", "k", size) for size in (1, 2)), return_exceptions=True
+    )
+    assert [type(answer) for answer in made] == [type(None), LimitExists]
+    assert limits.get("default", "k") == 1
+    gone = await asyncio.gather(
+        *(limits.delete("default", "k") for _ in range(2)), return_exceptions=True
+    )
+    assert [type(answer) for answer in gone] == [type(None), LimitNotFound]
+    with pytest.raises(LimitNotFound):
+        await limits.update("default", "k", 3)
+    assert limits.list("") == {}
+
+
+async def test_a_deleted_limit_is_in_force_no_more(world: World) -> None:
+    limits = world.controller.sync_limits
+    await limits.create("default", "k", 1)
+    world.executor.outcome = hangs
+    made = await world.controller.create(two(KEPT))
+    await settled()
+    assert running(world) == ["a"]
+    await limits.delete("default", "k")
+    await settled()
+    live = await world.controller.get("default", made["metadata"]["name"])
+    found = {
+        n["displayName"]: (n["phase"], n.get("message", ""))
+        for n in live["status"]["nodes"].values()
+    }
+    assert found["a"][0] == "Running"
+    assert found["b"][0] == "Error"
+    assert "bireme sync create k" in found["b"][1]
 
 
 async def test_a_config_map_that_changes_wakes_those_who_wait(world: World) -> None:

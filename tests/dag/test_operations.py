@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from controller.dag import fold, retry_run
@@ -114,6 +116,58 @@ def test_set_gives_supplied_outputs_to_the_steps_that_follow() -> None:
     play.ask("set", selector="displayName=a", outputs={"who": "ann"})
     play.ask("resume")
     assert play.out["wf[1].b"].template["container"]["args"] == ["ann"]
+
+
+CHOICE = {"name": "answer", "valueFrom": {"supplied": {}}}
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments"),
+    [
+        ({"outputs": {"parameters": [{**CHOICE, "enum": ["YES", "NO"]}]}}, {}),
+        (
+            {
+                "inputs": {
+                    "parameters": [{"name": "answer", "default": "NO", "enum": ["YES", "NO"]}]
+                },
+                "outputs": {"parameters": [CHOICE]},
+            },
+            {},
+        ),
+        (
+            {"inputs": {"parameters": [{"name": "answer"}]}, "outputs": {"parameters": [CHOICE]}},
+            {"parameters": [{"name": "answer", "value": '{"enum": ["YES", "NO"]}'}]},
+        ),
+    ],
+)
+def test_a_value_that_is_none_of_the_choices_is_refused_with_their_names(
+    template: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    step = {"name": "a", "template": "gate", "arguments": arguments}
+    play = Play(spec({"name": "main", "steps": [[step]]}, {**GATE, **template}))
+    before = status(play.run)
+    with pytest.raises(
+        OperationRefused, match="'answer': found 'MAYBE', expected one of 'YES', 'NO'"
+    ):
+        play.ask("set", selector="displayName=a", outputs={"answer": "MAYBE"})
+    assert status(play.run) == before
+    play.ask("set", selector="displayName=a", outputs={"answer": "YES"})
+    play.ask("resume")
+    assert play.run.phase == "Succeeded"
+
+
+@pytest.mark.parametrize("value", ["", "NO", "{", '{"enum": 1}', "[1]"])
+def test_without_choices_any_value_may_be_supplied(value: str) -> None:
+    template = {
+        **GATE,
+        "inputs": {"parameters": [{"name": "answer"}]},
+        "outputs": {"parameters": [CHOICE]},
+    }
+    given = {"parameters": [{"name": "answer", "value": value}]}
+    step = {"name": "a", "template": "gate", "arguments": given}
+    play = Play(spec({"name": "main", "steps": [[step]]}, template))
+    play.ask("set", selector="displayName=a", outputs={"answer": "MAYBE"})
+    assert play.phase("wf[0].a") == "Running"
 
 
 def test_the_workflow_deadline_fails_what_runs() -> None:

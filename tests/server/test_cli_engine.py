@@ -119,7 +119,7 @@ spec:
             arguments: {parameters: [{name: text, value: "{{steps.approve.outputs.parameters.answer}}"}]}
     - name: ask
       suspend: {}
-      outputs: {parameters: [{name: answer, valueFrom: {supplied: {}}}]}
+      outputs: {parameters: [{name: answer, enum: ["YES", "NO"], valueFrom: {supplied: {}}}]}
     - name: say
       inputs: {parameters: [{name: text}]}
       container: {image: x, command: [echo, "answer {{inputs.parameters.text}}"]}
@@ -161,6 +161,16 @@ async def test_a_waiting_step_may_be_ended_with_a_reason(terminal: Terminal, ask
 async def test_an_engine_that_decides_itself_has_no_workers(terminal: Terminal) -> None:
     assert "the engine decides itself" in (await terminal.type("sensors", "workers")).stderr
     assert await terminal.json("sensors", "workers") == []
+
+
+async def test_an_answer_that_is_no_choice_is_refused_with_the_choices(
+    terminal: Terminal, asking: str
+) -> None:
+    refused = await terminal.type(
+        "node", "set", asking, *ASKED, "--output-parameter", "answer=MAYBE"
+    )
+    assert refused.exit_code != 0
+    assert "'answer': found 'MAYBE', expected one of 'YES', 'NO'" in refused.stderr
 
 
 async def test_an_output_is_supplied_to_named_nodes_only(terminal: Terminal) -> None:
