@@ -33,6 +33,7 @@ QUICK_STEPS = 4000
 _HEIGHTS = (64, 8, 1)
 _TALL = (1024, 256, 64, 8, 1)
 _UNIQUE = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "cache_size=-8000", "temp_store=MEMORY")
 _ERRORS = (apsw.Error, TypeError)  # TypeError: a parameter that SQLite has no type for
 _UNAVAILABLE = (
     apsw.FullError,
@@ -114,7 +115,7 @@ class SqliteSession:
         try:
             self._connection = apsw.Connection(str(path), statementcachesize=256)
             self._connection.set_busy_timeout(5000)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-8000"):
+            for pragma in _PRAGMAS:
                 self._connection.execute(f"PRAGMA {pragma}")
         except _ERRORS as error:
             raise _translated(error) from error

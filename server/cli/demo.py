@@ -29,7 +29,7 @@ def demo(once: bool, stand_ins: bool, keep: str | None) -> None:
       bireme demo
       bireme demo --once
     """
-    lean.import_structlog()
+    lean.import_libraries()
     from server.cli import demo_engine
 
     sys.exit(

@@ -37,7 +37,7 @@ def run(path: str, form: str | None, **asked: Any) -> None:
       bireme run hello.yaml -p message=hello -o json | jq .status.outputs
       bireme run templates.yaml --from wftmpl/ci --log
     """
-    lean.import_structlog()
+    lean.import_libraries()
     from server.cli import run_here
 
     sys.exit(run_here.run(path, form, asked))

@@ -62,7 +62,7 @@ def up(folder: Path | None, data_dir: Path | None, **given: Any) -> None:
 
 def run(known: settings.Settings, folder: Path | None) -> int:
     """Serve until stopped; the exit code."""
-    lean.import_structlog()
+    lean.import_libraries()
     import asyncio
 
     from bireme.kit import logs
