@@ -71,6 +71,9 @@ def _step(step: WorkflowStep, path: str) -> Iterator[Doubt]:
         yield from _when(step.when, f"{path}.when")
     for name, hook in step.hooks.items():
         yield from _expression(hook.expression, f"{path}.hooks.{name}.expression")
+    if step.with_items == []:
+        message = "an empty list is no loop: the step runs once, as if withItems were not there"
+        yield f"{path}.withItems", message, "Give it items, or remove it."
     if step.with_param and "{{" not in step.with_param:
         yield from _with_param(step.with_param, f"{path}.withParam")
 

@@ -25,6 +25,7 @@ def open_nodes(turn: Turn, pod: Node, definition: Definition) -> None:
                 phase="Pending",
                 boundary=pod.id,
                 template=definition.key,
+                flags=pod.flags,
             )
         )
     for container in containers:

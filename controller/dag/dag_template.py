@@ -1,5 +1,6 @@
 """Dag templates: a task starts when the last of its needs is done; counts, not scans."""
 
+import heapq
 from collections.abc import Iterator
 
 from bireme.lang import depends
@@ -76,29 +77,27 @@ def _offer_all(turn: Turn, node: Node) -> None:
 
 def _offer(turn: Turn, node: Node, live: Tasks, slot: int) -> None:
     """Start the task, or queue it behind those that wait for a place. One that will not run needs no place."""
+    rank = scope.frame(turn.run, node.id).definition.graph.rank[slot]
     if not live.ready:
-        live.ready.append(slot)
-        start_ready(turn, node)
-        return
-    if not live.ready:
-        live.ready.append(slot)
+        live.ready.append(rank)
         start_ready(turn, node)
         return
     turn.looked()
     if _start_task(turn, node, slot, run=False):
-        live.ready.append(slot)
+        heapq.heappush(live.ready, rank)
 
 
 def start_ready(turn: Turn, node: Node) -> None:
     """Start the tasks whose needs are all done, as far as limits allow."""
     live = turn.run.index.tasks.get(node.id)
+    order = scope.frame(turn.run, node.id).definition.graph.order
     while live and live.ready and not turn.postpone(node):
         try:
-            _start_task(turn, node, live.ready[0], run=True)
+            _start_task(turn, node, order[live.ready[0]], run=True)
         except Blocked as limit:
             turn.block(str(limit), node)
             return
-        live.ready.popleft()
+        heapq.heappop(live.ready)
 
 
 def _start_task(turn: Turn, node: Node, slot: int, *, run: bool) -> bool:
@@ -162,6 +161,7 @@ def _start_loop(turn: Turn, node: Node, slot: int, task: Json, rounds: Iterator[
     turn.add(group, parents_of(turn, node, slot))
     fan.open_fan(turn, group, rounds)
     turn.then(fan.launch, group)
+    turn.progressed(group)
 
 
 def _add_unstarted(

@@ -142,8 +142,7 @@ def start_plain(turn: Turn, node: Node, definition: Definition, parents: Sequenc
     phase: Phase = "Pending" if definition.is_pod else "Running"
     turn.enter(node, parents, type=definition.node_type, phase=phase, message="")
     turn.rules.starters[definition.kind](turn, node, definition)
-    if node.phase == "Running":
-        turn.progressed(node)
+    turn.progressed(node)
 
 
 def is_exit(name: str) -> bool:

@@ -36,6 +36,26 @@ class Graph:
         """The tasks nothing depends on, in their written order."""
         return tuple(i for i, more in enumerate(self.dependents) if not more)
 
+    @cached_property
+    def order(self) -> list[int]:
+        """The tasks in the order in which they get a free place: every leaf as written, behind what it needs."""
+        found: dict[int, None] = {}
+        stack = [(leaf, False) for leaf in reversed(self.leaves)]
+        while stack:
+            slot, is_met = stack.pop()
+            if is_met or slot in found:
+                found.setdefault(slot)
+                continue
+            stack.append((slot, True))
+            stack.extend((j, False) for j in reversed(self.needs[slot]) if j not in found)
+        return list(found)
+
+    @cached_property
+    def rank(self) -> list[int]:
+        """Of every task its place in `order`."""
+        places = {slot: place for place, slot in enumerate(self.order)}
+        return [places[slot] for slot in range(len(self.tasks))]
+
     def closure(self, targets: tuple[int, ...]) -> Collection[int]:
         """The targets and everything they need: all tasks, when the targets are the leaves."""
         if targets is self.leaves:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bireme.lang import tags
 from bireme.lang.errors import LangError
-from controller.dag import bodies, execute, expressions, names, scope, substitute
+from controller.dag import bodies, dag_template, execute, expressions, names, scope, substitute
 from controller.dag.model import Json, Node
 from controller.dag.phase import COMPLETED, FULFILLED
 from controller.dag.scope import Layered
@@ -36,7 +36,7 @@ def settled(turn: Turn, node: Node) -> None:
 
 
 def progressed(turn: Turn, node: Node) -> None:
-    """The node is running now, which a hook may be waiting for."""
+    """The node has been made, or is running now: a hook may be waiting for that."""
     owner = turn.run.nodes.get(node.owner)
     if owner is not None and owner.type == "Retry":
         node = owner
@@ -60,6 +60,8 @@ def _drive(turn: Turn, node: Node) -> bool:
     hook = exit_hook(holder_of(turn.run, node))
     if hook is None or node.phase not in COMPLETED or hook_node(turn.run, node, "exit"):
         return True
+    if not execute.allowed(turn.run.shutdown, names.hook_name(node.name, "exit")):
+        return True
     if hook.get("expression") and not expressions.holds(
         hook["expression"], own_scope(turn.run, node)
     ):
@@ -73,11 +75,19 @@ def _lifecycle(turn: Turn, node: Node) -> None:
     holder = holder_of(turn.run, node)
     if not holder or not holder.get("hooks") or _is_round_of_task(turn.run, node):
         return
+    if node.phase == "Pending" and not _is_watched(turn.run, node):
+        return
     for name, hook in holder["hooks"].items():
         if name == "exit" or hook_node(turn.run, node, name):
             continue
         if expressions.holds(hook["expression"], own_scope(turn.run, node)):
             _start(turn, node, name, hook)
+
+
+def _is_watched(run: Run, node: Node) -> bool:
+    """Whether hooks may start before the node runs: those of steps, and of the tasks a dag is run for."""
+    owner = run.nodes[node.owner]
+    return owner.type != "DAG" or node.slot in dag_template.targets(scope.frame(run, owner.id))
 
 
 def _is_round_of_task(run: Run, node: Node) -> bool:
@@ -128,7 +138,9 @@ def _missed(run: Run, node: Node, holder: Json) -> bool:
     if node.phase not in COMPLETED:
         return False
     wanted = {} if _is_round_of_task(run, node) else dict(holder.get("hooks") or {})
-    if hook := exit_hook(holder):
+    wanted.pop("exit", None)
+    hook = exit_hook(holder)
+    if hook and execute.allowed(run.shutdown, names.hook_name(node.name, "exit")):
         wanted["exit"] = hook
     fresh = [hook for name, hook in wanted.items() if hook_node(run, node, name) is None]
     return any(_holds(run, node, hook) for hook in fresh)
@@ -149,7 +161,7 @@ def own_scope(run: Run, node: Node) -> Layered:
     holder = holder_of(run, node) or {}
     root = "tasks" if frame.definition.kind == "dag" else "steps"
     known = scope.node_variables(run, scope.last_attempt(run, node))
-    if node.type == "Retry" and node.phase in FULFILLED:
+    if node.type == "Retry":
         known["status"] = node.phase
     own = {f"{root}.{holder.get('name')}.{field}": value for field, value in known.items()}
     return Layered(own, frame.scope)

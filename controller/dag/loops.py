@@ -29,7 +29,9 @@ class Item:
 
 
 def is_loop(body: Json) -> bool:
-    return any(body.get(key) is not None for key in ("withItems", "withParam", "withSequence"))
+    """Whether it has rounds. An empty `withItems` is none at all, as Argo has it: the step runs once."""
+    looped = body.get("withItems") or body.get("withParam")
+    return bool(looped) or body.get("withSequence") is not None
 
 
 def expand(body: Json) -> Iterator[Item]:
@@ -37,7 +39,7 @@ def expand(body: Json) -> Iterator[Item]:
     if body.get("withSequence") is not None:
         return (Item(text, {"item": text}) for text in sequence(body["withSequence"]))
     values = _values(body)
-    _check_size("withItems" if body.get("withItems") is not None else "withParam", len(values))
+    _check_size("withItems" if body.get("withItems") else "withParam", len(values))
     return (item_of(value) for value in values)
 
 
@@ -50,7 +52,7 @@ def _check_size(field: str, count: int) -> None:
 
 
 def _values(body: Json) -> list[Any]:
-    if body.get("withItems") is not None:
+    if body.get("withItems"):
         return list(body["withItems"])
     text = body["withParam"]
     try:

@@ -17,8 +17,8 @@ def of_node(run: Run, node: Node) -> list[str]:
             stack.extend(reversed(inside)) if inside else found.append(node.id)
         elif node.type == "Retry" and node.children:
             found.append(node.children[-1])
-        elif node.type in ("Steps", "DAG"):
-            found.extend([node.id] if _was_recalled(node) else node.outbound or ())
+        elif node.type in ("Steps", "DAG") and not _was_recalled(node):
+            stack.extend(run.nodes[i] for i in reversed(node.outbound or ()) if i in run.nodes)
         else:
             found.append(node.id)
     return list(dict.fromkeys(found))
@@ -30,9 +30,12 @@ def _was_recalled(node: Node) -> bool:
 
 
 def _inside(run: Run, node: Node) -> list[Node]:
-    """The rounds of a loop; of a pod or a container the containers that follow it."""
+    """The rounds of a loop; a pod's containers with its hooks, when it has containers; those behind a container."""
     children = [run.nodes[c] for c in node.children or ()]
-    return [c for c in children if node.type == "TaskGroup" or c.type == "Container"]
+    if node.type == "Container":
+        return [c for c in children if c.type == "Container"]
+    is_group = node.type == "TaskGroup" or any(c.type == "Container" for c in children)
+    return children if is_group else []
 
 
 def of_nodes(run: Run, ids: Iterable[str]) -> list[str]:

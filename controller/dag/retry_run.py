@@ -69,9 +69,7 @@ def reset(
     gone, reset_nodes = _consequences(run, chosen)
     if parameters:
         gone |= _children_of_groups(run, reset_nodes - gone)
-    for node in run.nodes.values():
-        if execute.is_exit(node.name):
-            gone |= subtree(run, node.id)
+    gone |= {node.id for node in run.nodes.values() if node.name.startswith(f"{run.name}.onExit")}
     turn.drop(gone)
     for node_id in reset_nodes - gone:
         _reset_node(turn, run.nodes[node_id])

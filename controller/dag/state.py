@@ -43,12 +43,15 @@ class Fan:
 
 @dataclass(slots=True)
 class Tasks:
-    """A DAG under way: per task how many of its needs are unmet, those ready to start, those still to be looked at."""
+    """A DAG under way: per task how many of its needs are unmet, and those still to be looked at.
+
+    `ready` is a heap of the ranks (`Graph.rank`) of those that may start.
+    """
 
     unmet: list[int]
     wanted: Collection[int]
     open: int
-    ready: deque[int] = field(default_factory=deque)
+    ready: list[int] = field(default_factory=list)
     fresh: deque[int] = field(default_factory=deque)
 
 

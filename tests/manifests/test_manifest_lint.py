@@ -146,6 +146,11 @@ DOUBTS = {
         "  - name: n\n    steps: [[{name: b, template: m}]]\n",
         (3, "calls itself without end: m -> n -> m"),
     ),
+    "a loop over nothing": (
+        "  entrypoint: m\n  templates:\n  - name: m\n    steps:\n"
+        "    - - name: a\n        inline: {suspend: {}}\n        withItems: []\n",
+        (7, "an empty list is no loop"),
+    ),
     "a loop of unknown size without parallelism": (
         "  entrypoint: m\n  arguments: {parameters: [{name: p, value: '[]'}]}\n  templates:\n  - name: m\n"
         "    steps: [[{name: a, template: t, withParam: '{{workflow.parameters.p}}'}]]\n"
