@@ -1,5 +1,6 @@
 """What can be asked about workflows: one, a page of them, a watch, a run as it was. Never changes anything."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from bireme.storage.ports import Row
 from controller import codec, listing, selectors, store, views
 from controller.births import LiveRun, Nursery, born_at
 from controller.dag.fold import index
-from controller.dag.status import status, summary
+from controller.dag.status import of_nodes, status, summary
 from controller.estimates import Estimates
 from controller.model import Change, Json, RunRow, SleeperRow, labels_of
 from controller.ports import WorkflowNotFound
@@ -74,7 +75,7 @@ class Reading:
         """The whole Workflow by uid; None when it is gone."""
         live = self._steps.live.get(uid)
         if live is not None:
-            return live_workflow(live)
+            return await _patiently(live)
         row = await self._reader.by_uid(uid)
         return None if row is None else await self.whole(row)
 
@@ -83,16 +84,16 @@ class Reading:
         await self._steps.sleepers.settled([row.uid])
         live = self._steps.live.get(row.uid)
         if live is not None:
-            return live_workflow(live)
+            return await _patiently(live)
         try:
             revived = await self.revive(row)
             revived.estimate = self._estimate(row) if row.live else None
-            found = live_workflow(revived)
+            found = await _patiently(revived)
         except Exception as error:  # noqa: BLE001  boundary: a spoilt history hides nodes, not the workflow
             log.error("history_not_readable", workflow=row.name, error=str(error))
             return _row_workflow(row)
         if (live := self._steps.live.get(row.uid)) is not None:
-            return live_workflow(live)
+            return await _patiently(live)
         if row.uid in self._steps.sleepers or revived.run.phase == row.phase:
             return found
         # The engine failed on this run, or has not begun it: the row knows better.
@@ -102,9 +103,11 @@ class Reading:
     async def revive(self, row: RunRow, *, upto: int | None = None) -> LiveRun:
         """The run as its history makes it: all of it, or the first `upto` steps."""
         live = self._nursery.revive(store.definition_of(row), row.uid, born_at(row))
-        entries = await self._reader.history(row.uid)
-        live.n = codec.replay(live.run, entries[:upto])
-        index(live.run)
+        entries = (await self._reader.history(row.uid))[:upto]
+        if sum(map(len, entries)) <= _BYTES_AT_ONCE:
+            _bring_back(live, entries)
+        else:
+            await asyncio.to_thread(_bring_back, live, entries)  # nobody else knows this run yet
         return live
 
     async def list(self, query: listing.ListQuery) -> Page:
@@ -159,6 +162,27 @@ class Reading:
 
 
 _POSTPONED = "Workflow processing has been postponed because too many workflows are already running"
+
+
+_AT_ONCE, _BYTES_AT_ONCE = 500, 1 << 17
+"""Nodes, and bytes of history, that are dealt with in one turn of the event loop (some 20 ms)."""
+
+
+def _bring_back(live: LiveRun, entries: Sequence[bytes]) -> None:
+    live.n = codec.replay(live.run, entries)
+    index(live.run)
+
+
+async def _patiently(live: LiveRun) -> Json:
+    """The whole Workflow; others get their turn between the nodes of a large one, which may be newer than its head."""
+    nodes, run = list(live.run.nodes.values()), live.run
+    if len(nodes) <= _AT_ONCE:
+        return live_workflow(live)
+    head, told = summary(run), {}
+    for start in range(0, len(nodes), _AT_ONCE):
+        await asyncio.sleep(0)
+        told.update(of_nodes(run, nodes[start : start + _AT_ONCE]))
+    return _live(live, {**head, "nodes": told})
 
 
 def live_workflow(live: LiveRun) -> Json:

@@ -1,5 +1,6 @@
 """A run as Argo shows it: the `status` of a Workflow object."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from controller.dag import lock_status, names, progress, resources, variables
@@ -14,10 +15,13 @@ GROUP_PROGRESS_LIMIT = 5_000
 
 def status(run: Run) -> Json:
     """Argo's status JSON, with the whole node tree."""
-    found = summary(run)
+    return {**summary(run), "nodes": of_nodes(run, run.nodes.values())}
+
+
+def of_nodes(run: Run, nodes: Iterable[Node]) -> Json:
+    """Some nodes of a run by their id."""
     detailed = len(run.nodes) <= GROUP_PROGRESS_LIMIT
-    found["nodes"] = {node.id: of_node(run, node, detailed=detailed) for node in run.nodes.values()}
-    return found
+    return {node.id: of_node(run, node, detailed=detailed) for node in nodes}
 
 
 def summary(run: Run) -> Json:
