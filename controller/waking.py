@@ -120,7 +120,26 @@ class Waking:
         self._runs.all_back()
 
     async def _batch(self, count: int) -> None:
+        """The next runs come back. One that cannot is left where it is until the next start, and no other with it:
+        whatever was raised, the engine must not stay paused."""
         uids = self._sleepers.next(count)
+        if await self._are_back(uids):
+            return
+        for uid in uids:
+            if uid in self._sleepers and not await self._are_back([uid]):
+                self._sleepers.forget(uid)
+        self._sleepers.told()
+
+    async def _are_back(self, uids: Sequence[str]) -> bool:
+        try:
+            await self._bring_back(uids)
+        except Exception as error:
+            # A boundary: what fails here is logged, and tried again run by run.
+            log.error("runs_not_woken", runs=len(uids), error=str(error), exc_info=error)
+            return False
+        return True
+
+    async def _bring_back(self, uids: Sequence[str]) -> None:
         if not uids:
             return
         rows = await self._patiently(lambda: self._reader.rows(uids))

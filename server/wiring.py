@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -55,13 +56,17 @@ class PortInUse(ServiceError):
     """Somebody else listens on the API's port."""
 
 
+class NoDataDirectory(ServiceError):
+    """The place where everything is to be kept cannot be made."""
+
+
 async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
     """All parts, joined; nothing runs yet. What was opened closes with `stack`, last opened first.
 
     Raises DatabaseInUse, and nothing was opened, while another engine has the database.
     """
     clock = SystemClock()
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make(settings.data_dir)
     database = await open_database(
         settings.database or settings.data_dir / "bireme.db", stands_by=settings.stands_by
     )
@@ -76,6 +81,16 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Deck:
     for close in closes:
         stack.push_async_callback(close)
     return deck
+
+
+def _make(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise NoDataDirectory(
+            f"the data directory {data_dir} cannot be made: {error.strerror}; "
+            "choose another one with --data-dir or BIREME_DATA_DIR"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from bireme.manifests.lint_sources import source_doubts
 from bireme.manifests.lint_twice import defined_twice
 from bireme.manifests.lint_workflow import workflow_doubts
 from bireme.manifests.manifest import Manifest
+from bireme.manifests.object_names import bad_names
 from bireme.manifests.repair import without
 from bireme.manifests.validate import problem, validate
 from bireme.manifests.workflow import CronWorkflow
@@ -96,6 +97,7 @@ class _Shelf:
 def _of_one(
     manifest: Manifest[Any], shelf: _Shelf, sources: list[EventSource], scripts: Scripts | None
 ) -> Iterator[Problem]:
+    yield from bad_names(manifest)
     for found in validate(manifest, shelf, "lint"):
         yield _softened(found)
     if manifest.kind in _RUNS:

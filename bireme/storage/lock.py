@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from bireme.kit.errors import Conflict
+from bireme.storage.ports import StorageUnavailable
 
 
 class DatabaseInUse(Conflict):
@@ -12,11 +13,19 @@ class DatabaseInUse(Conflict):
 
 
 class FileLock:
-    """Held from construction to `release`. The kernel drops it when the process ends in any way."""
+    """Held from construction to `release`. The kernel drops it when the process ends in any way.
+
+    Raises DatabaseInUse, and StorageUnavailable where nothing can be written.
+    """
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(database.name + ".lock")
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageUnavailable(
+                f"{self.path} cannot be written: {error.strerror}; choose another data directory"
+            ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

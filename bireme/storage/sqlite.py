@@ -118,7 +118,7 @@ class SqliteSession:
             for pragma in _PRAGMAS:
                 self._connection.execute(f"PRAGMA {pragma}")
         except _ERRORS as error:
-            raise _translated(error) from error
+            raise type(_translated(error))(f"{path} cannot be opened: {error}") from error
 
     def begin(self) -> None:
         self.execute("BEGIN IMMEDIATE", ())

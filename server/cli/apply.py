@@ -24,6 +24,8 @@ def apply(client: Client, paths: tuple[str, ...], form: str | None) -> None:
       cat sensor.yaml | bireme apply -
     """
     manifests = [one for path in paths for one in files.read(path, client.namespace)]
+    if not manifests:
+        raise click.ClickException(f"there is no manifest in {', '.join(paths)}")
     failed = False
     results = []
     for one in sorted(manifests, key=lambda one: _rank(one.kind)):

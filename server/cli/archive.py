@@ -6,7 +6,7 @@ import click
 
 from server.cli import get as shown
 from server.cli import options, output
-from server.cli.client import Client, segment
+from server.cli.client import Client, Failed, segment
 
 BASE = "/api/v1/archived-workflows"
 
@@ -93,7 +93,13 @@ def get(client: Client, name: str, form: str | None) -> None:
 
 
 def _find(client: Client, name: str) -> dict[str, Any]:
-    """By uid when it looks like one, else the newest of that name."""
+    """By uid when it looks like one, else the newest of that name; @latest is the one that was made last."""
+    if name == "@latest":
+        query = {"namespace": client.namespace, "listOptions.limit": 1}
+        newest = client.get(BASE, **query)["items"]
+        if not newest:
+            raise Failed(f"no finished workflow in namespace '{client.namespace}'", 404)
+        name = newest[0]["metadata"]["uid"]
     is_uid = name.count("-") == 4 and len(name) == 36
     path, query = (name, {}) if is_uid else ("-", {"namespace": client.namespace, "name": name})
     found: dict[str, Any] = client.get(f"{BASE}/{segment(path)}", **query)
@@ -170,20 +176,22 @@ def _again(client: Client, names: tuple[str, ...], operation: str, body: dict[st
 
 @archive.command("list-label-keys")
 @options.engine
-def list_label_keys(client: Client) -> None:
+@options.plain_output
+def list_label_keys(client: Client, form: str | None) -> None:
     """List every label that a finished workflow has.
 
     \b
     Examples:
       bireme archive list-label-keys
     """
-    click.echo("\n".join(client.get(BASE + "-label-keys")["items"]))
+    _print_texts(client.get(BASE + "-label-keys")["items"], form)
 
 
 @archive.command("list-label-values")
 @click.option("-l", "--selector", required=True, help="The label.")
 @options.engine
-def list_label_values(client: Client, selector: str) -> None:
+@options.plain_output
+def list_label_values(client: Client, selector: str, form: str | None) -> None:
     """List the values that a label has.
 
     \b
@@ -191,4 +199,12 @@ def list_label_values(client: Client, selector: str) -> None:
       bireme archive list-label-values -l app
     """
     found = client.get(BASE + "-label-values", **{"listOptions.labelSelector": selector})
-    click.echo("\n".join(found["items"]))
+    _print_texts(found["items"], form)
+
+
+def _print_texts(texts: list[str], form: str | None) -> None:
+    if form:
+        output.values(texts, form)
+        return
+    for text in texts:
+        click.echo(text)

@@ -82,6 +82,7 @@ class Client:
             connection.request(method, target, raw, headers)
             return connection.getresponse()
         except OSError as error:
+            connection.close()
             raise Failed(f"no engine answers at {self.server}: {error}") from error
         except http.client.HTTPException as error:
             raise Failed(f"the answer of {self.server} is not HTTP: {error!r}") from error
@@ -91,7 +92,8 @@ class Client:
         try:
             answer = json.loads(raw) if raw else {}
         except ValueError:
-            answer = {"message": raw.decode("utf-8", "replace")[:500]}
+            said = raw.decode("utf-8", "replace").strip()[:200]
+            answer = {"message": f"{self.server} does not answer as an engine does: {said}"}
         if response.status < 400:
             return answer
         message = str(answer.get("message") or response.reason)

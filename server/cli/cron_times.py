@@ -1,6 +1,7 @@
 """`bireme cron preview|backfill`: the moments of a schedule, to come and past."""
 
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,10 +19,13 @@ _EACH = "%a %Y-%m-%d %H:%M:%S %Z"
 @click.option("-c", "--count", default=5, help="How many moments.")
 @click.option("--timezone", default="", help="Zone of a schedule given as text.")
 @click.option("--from", "start", type=MOMENT, help="From this moment on instead of now.")
+@options.plain_output
 @click.option("-n", "--namespace", default="", help="Namespace (default: 'default').")
 @click.option("--token", default="", help="Bearer token of the engine.")
 @click.option("-s", "--server", default="", help="URL of the engine.")
-def preview(what: str, count: int, timezone: str, start: datetime | None, **engine: str) -> None:
+def preview(
+    what: str, count: int, timezone: str, start: datetime | None, form: str | None, **engine: str
+) -> None:
     """Say in words when WHAT fires, and the next moments. WHAT is a schedule, a manifest's file, or an applied name.
 
     \b
@@ -32,21 +36,53 @@ def preview(what: str, count: int, timezone: str, start: datetime | None, **engi
     """
     start = _aware(start)
     if " " in what or what.startswith("@"):
-        _show({"schedules": [what], "timezone": timezone}, start, count)
+        found = [_planned({"schedules": [what], "timezone": timezone}, start, count)]
     elif os.path.exists(what):
-        for one in files.read(what):
-            if one.kind == "CronWorkflow":
-                click.echo(click.style(one.title, bold=True))
-                _show(one.manifest["spec"], start, count, one.manifest)
+        crons = [one for one in files.read(what) if one.kind == "CronWorkflow"]
+        if not crons:
+            raise click.ClickException(f"{what} holds no CronWorkflow")
+        found = [
+            _planned(one.manifest["spec"], start, count, one.manifest, one.title) for one in crons
+        ]
     else:
         from server.cli import client
 
-        _ask(client.connect(**engine), what, start, count)
+        found = [_ask(client.connect(**engine), what, start, count)]
+    if form:
+        output.values([plan.plain() for plan in found], form)
+        return
+    for plan in found:
+        plan.show()
 
 
-def _show(
-    spec: dict[str, Any], start: datetime | None, count: int, cron: dict[str, Any] | None = None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a schedule says, and the moments it means."""
+
+    title: str
+    words: list[str]
+    times: list[datetime]
+    timezone: str
+
+    def plain(self) -> dict[str, Any]:
+        times = [at.isoformat() for at in self.times]
+        return {"words": self.words, "timezone": self.timezone or "UTC", "times": times}
+
+    def show(self) -> None:
+        if self.title:
+            click.echo(click.style(self.title, bold=True))
+        for text in self.words:
+            click.echo(text)
+        _list(self.times, self.timezone)
+
+
+def _planned(
+    spec: dict[str, Any],
+    start: datetime | None,
+    count: int,
+    cron: dict[str, Any] | None = None,
+    title: str = "",
+) -> _Plan:
     from bireme.kit.errors import BiremeError
     from bireme.lang import cron_words
     from controller import calendar, schedule
@@ -55,23 +91,20 @@ def _show(
     try:
         rest = calendar.holidays(cron, TemplateShelf()) if cron is not None else None
         table = schedule.timetable(spec, rest)
-        for text in table.schedules:
-            click.echo(cron_words.words(text))
+        words = [cron_words.words(text) for text in table.schedules]
         times = schedule.next_times(table, start or datetime.now(UTC), count)
     except BiremeError as error:
         raise click.ClickException(str(error)) from error
-    _list(times, spec.get("timezone") or "")
+    return _Plan(title, words, times, spec.get("timezone") or "")
 
 
-def _ask(client: Client, name: str, start: datetime | None, count: int) -> None:
+def _ask(client: Client, name: str, start: datetime | None, count: int) -> _Plan:
     path = f"/api/v1/cron-workflows/{client.namespace}/{segment(name)}"
     asked = {"count": count, "from": start.isoformat() if start else ""}
     found = client.call("GET", f"{path}/preview", query=asked)
     spec = client.get(path)["spec"]
-    for text in found["words"]:
-        click.echo(text)
     times = [output.moment(text) for text in found["times"]]
-    _list([at for at in times if at], spec.get("timezone") or "")
+    return _Plan("", found["words"], [at for at in times if at], spec.get("timezone") or "")
 
 
 def _list(times: list[datetime], timezone: str) -> None:

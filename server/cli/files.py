@@ -21,8 +21,12 @@ def texts(path: str) -> Iterator[tuple[str, str]]:
     for file in walk(place) if place.is_dir() else [place]:
         try:
             yield file.read_text("utf-8"), str(file)
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.ClickException(f"{file} cannot be read: {error}") from error
+        except UnicodeDecodeError as error:
+            raise click.ClickException(
+                f"{file} is not text in UTF-8 (byte {error.start})"
+            ) from error
+        except OSError as error:
+            raise click.ClickException(f"{file} cannot be read: {error.strerror}") from error
 
 
 def read(path: str, namespace: str = "default") -> list[check.Checked]:
@@ -45,6 +49,8 @@ def workflows(path: str) -> list[dict[str, Any]]:
     found = read(path)
     chosen = [one.manifest for one in found if one.kind == "Workflow"]
     others = [one for one in found if one.kind != "Workflow"]
+    if not found:
+        raise click.ClickException(f"{path} is empty")
     if others and not chosen:
         named = ", ".join(one.title for one in others)
         raise click.ClickException(

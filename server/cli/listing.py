@@ -8,6 +8,8 @@ import click
 from server.cli import options, output, tree
 from server.cli.client import Client
 
+PHASES = ("Pending", "Running", "Succeeded", "Failed", "Error")
+
 
 @click.command("list", short_help="List workflows, running ones first.")
 @options.engine
@@ -20,7 +22,7 @@ from server.cli.client import Client
 @click.option("--older", default="", help="Only those created before, such as 7d.")
 @click.option("--prefix", default="", help="Only names that begin so.")
 @click.option("-l", "--selector", default="", help="Label selector.")
-@click.option("--limit", type=int, default=0, help="At most that many.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="At most that many; 0 for all.")
 @click.option("--no-headers", is_flag=True, help="Without the header line.")
 def list_(
     client: Client, form: str | None, all_namespaces: bool, no_headers: bool, **asked: Any
@@ -64,12 +66,21 @@ def find(client: Client, *, all_namespaces: bool = False, **asked: Any) -> list[
 def _selector(asked: dict[str, Any]) -> str:
     parts = [asked["selector"]] if asked.get("selector") else []
     if status := asked.get("status"):
-        parts.append(f"workflows.argoproj.io/phase in ({','.join(sorted(status.split(',')))})")
+        parts.append(f"workflows.argoproj.io/phase in ({','.join(sorted(_phases(status)))})")
     if asked.get("running"):
         parts.append("workflows.argoproj.io/completed!=true")
     if asked.get("completed"):
         parts.append("workflows.argoproj.io/completed=true")
     return ",".join(parts)
+
+
+def _phases(text: str) -> list[str]:
+    phases = [word.strip() for word in text.split(",")]
+    for phase in phases:
+        if phase not in PHASES:
+            known = ", ".join(PHASES)
+            raise click.BadParameter(f"no phase '{phase}'; known: {known}", param_hint="--status")
+    return phases
 
 
 def _is_within(item: dict[str, Any], since: str, older: str) -> bool:

@@ -157,14 +157,20 @@ def resubmit(
         done = put(client, name, "resubmit", body)
         if not output.items([done], form):
             click.echo(f"workflow {name} resubmitted as {done['metadata']['name']}")
-        after(client, done, asked)
+        after(client, done, asked, form)
 
 
-def after(client: Client, made: dict[str, Any], asked: Mapping[str, Any]) -> None:
-    """Wait or watch when asked to; then the exit code is the workflow's."""
+def after(
+    client: Client, made: dict[str, Any], asked: Mapping[str, Any], form: str | None = None
+) -> None:
+    """Wait or watch when asked to; then the exit code is the workflow's. With a `form` the result has been printed,
+    and standard output stays as it is."""
     if not (asked["must_wait"] or asked["must_watch"]):
         return
     name = made["metadata"]["name"]
-    found = watch.follow(client, name) if asked["must_watch"] else watch.until_over(client, name)
+    if asked["must_watch"]:
+        found = watch.follow(client, name, watch.drawer(result_only=bool(form)))
+    else:
+        found = watch.until_over(client, name)
     if watch.phase_of(found) != "Succeeded":
         raise SystemExit(1)

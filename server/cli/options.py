@@ -37,6 +37,13 @@ def output(command: F) -> F:
     )(command)
 
 
+def plain_output(command: F) -> F:
+    """Adds -o json|yaml as `form`, for what has no name and no more columns."""
+    return click.option(
+        "-o", "--output", "form", type=click.Choice(FORMATS[:2]), help="Print as json or yaml."
+    )(command)
+
+
 def parameters(command: F) -> F:
     """Adds -p NAME=VALUE, repeatable, as `parameters`, and -f FILE with more of them as `parameter_file`."""
     command = click.option(

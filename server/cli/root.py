@@ -1,7 +1,9 @@
 """The command `bireme`: a table of commands whose modules are imported only when they are used."""
 
+import errno
 import importlib
-from typing import ClassVar
+import os
+from typing import Any, ClassVar
 
 import click
 
@@ -52,6 +54,17 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended, as shells have it."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def _wants_no_colours() -> bool:
+    """By NO_COLOR (https://no-color.org), or because the terminal can do nothing."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
 class LazyGroup(click.Group):
     """A group that knows names and one-line help by heart and imports a command's module when it is called."""
 
@@ -74,6 +87,24 @@ class LazyGroup(click.Group):
         for title, entries in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in entries.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does it; what a person did or met becomes a sentence, never a traceback."""
+        ctx.color = False if _wants_no_colours() else None
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise click.ClickException(f"the output cannot be written: {error.strerror}") from error
+        except Exception as error:
+            from bireme.kit.errors import BiremeError
+
+            if not isinstance(error, BiremeError):
+                raise
+            raise click.ClickException(str(error)) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

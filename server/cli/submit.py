@@ -47,7 +47,7 @@ def submit(
     made = _from_source(client, source, wishes, is_dry) if source else []
     for path in paths:
         made += [_create(client, m, wishes, is_dry) for m in files.workflows(path)]
-    if not made:
+    if not (paths or source):
         raise click.UsageError(
             "give a FILE with a workflow, or --from cronwf/NAME|wftmpl/NAME|cwft/NAME"
         )
@@ -55,7 +55,7 @@ def submit(
         for item in made:
             get.show(item)
     for item in made:
-        operations.after(client, item, asked)
+        operations.after(client, item, asked, form)
 
 
 _WISHES = ("name", "generateName", "entryPoint", "labels", "priority", "serviceAccount")

@@ -1,5 +1,6 @@
 """`bireme watch` and `bireme wait`."""
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -56,10 +57,14 @@ def changes(client: Client, name: str) -> Iterator[dict[str, Any]]:
     found = client.get(f"/api/v1/workflows/{client.namespace}/{segment(name)}")
     selector = f"metadata.name={found['metadata']['name']}"
     path = f"/api/v1/workflow-events/{client.namespace}"
-    for change in client.stream(path, **{"listOptions.fieldSelector": selector}):
-        if change["type"] == "DELETED":
-            raise Failed(f"workflow {name} was deleted", 404)
-        yield change["object"]
+    try:
+        for change in client.stream(path, **{"listOptions.fieldSelector": selector}):
+            if change["type"] == "DELETED":
+                raise Failed(f"workflow {name} was deleted", 404)
+            yield change["object"]
+    except KeyboardInterrupt:
+        click.echo(f"workflow {found['metadata']['name']} goes on without being watched", err=True)
+        raise
 
 
 def until_over(client: Client, name: str) -> dict[str, Any]:
@@ -73,10 +78,13 @@ def until_over(client: Client, name: str) -> dict[str, Any]:
 def follow(client: Client, name: str, draw: "Drawing | None" = None) -> dict[str, Any]:
     """Show the workflow at each change until it has ended; the workflow as it ended."""
     draw = draw or drawer()
-    for found in changes(client, name):
-        draw.show(found)
-        if phase_of(found) in FINAL:
-            break
+    try:
+        for found in changes(client, name):
+            draw.show(found)
+            if phase_of(found) in FINAL:
+                break
+    finally:
+        draw.leave()
     draw.close(found)
     return found
 
@@ -90,6 +98,8 @@ class Drawing(Protocol):
 
     def show(self, workflow: dict[str, Any]) -> None: ...
     def close(self, workflow: dict[str, Any]) -> None: ...
+    def leave(self) -> None:
+        """Give the terminal back, whatever happened; `close` may follow."""
 
 
 class Lines:
@@ -112,6 +122,9 @@ class Lines:
     def close(self, workflow: dict[str, Any]) -> None:
         click.echo(f"{workflow['metadata']['name']} {phase_of(workflow)}", err=self._to_error)
 
+    def leave(self) -> None:
+        """A line is whole as soon as it is written."""
+
 
 def _leaves_first(node: dict[str, Any]) -> bool:
     return node.get("type") in ("Steps", "DAG", "Retry", "StepGroup", "TaskGroup")
@@ -125,6 +138,9 @@ class Whole:
 
     def close(self, workflow: dict[str, Any]) -> None:
         get.show(workflow)
+
+    def leave(self) -> None:
+        """Nothing has been drawn."""
 
 
 class Terminal:
@@ -144,17 +160,24 @@ class Terminal:
         self._live.update(drawn, refresh=True)
 
     def close(self, workflow: dict[str, Any]) -> None:
-        self._live.stop()
+        self.leave()
         get.show(workflow)
+
+    def leave(self) -> None:
+        self._live.stop()
 
 
 def drawer(*, result_only: bool = False, lines: bool = False) -> Drawing:
     """What suits this process: the tree in a terminal, lines in a pipe, lines on standard error beside a result."""
     if result_only:
         return Lines(to_error=True)
-    return Terminal() if sys.stdout.isatty() and not lines else Lines()
+    return Terminal() if _can_be_drawn_on() and not lines else Lines()
 
 
 def whole() -> Drawing:
     """The tree while it grows in a terminal, the finished tree in a pipe."""
-    return Terminal() if sys.stdout.isatty() else Whole()
+    return Terminal() if _can_be_drawn_on() else Whole()
+
+
+def _can_be_drawn_on() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

@@ -10,6 +10,7 @@ import msgspec
 
 from bireme.kit.errors import BiremeError, InvalidManifest, Problem
 from bireme.manifests import decode, yaml
+from bireme.manifests.object_names import bad_names
 from server.objects.model import CLUSTER_SCOPED, Key, content_of
 
 Templates = Callable[[str, str, str], Mapping[str, Any] | None]
@@ -132,6 +133,8 @@ def _checked(value: Any, document: yaml.Document | None, namespace: str) -> Chec
     metadata = manifest.metadata
     home = "" if manifest.kind in CLUSTER_SCOPED else metadata.namespace or namespace
     name = metadata.name or metadata.generate_name
+    if problems := list(bad_names(manifest)):
+        raise InvalidManifest(problems)
     raw = _with_namespace(manifest.raw, home)
     return Checked(manifest.kind, home, name, raw, manifest.lines, manifest.file)
 

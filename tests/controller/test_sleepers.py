@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from controller import listing, waking
 from controller.ports import WorkflowNotFound
 from controller.run import Options
+from controller.store import RunReader
 from controller.throttle import Limits
 from tests.controller.scripted import hangs, succeeds
 from tests.controller.worlds import Json, World, phases, workflow
@@ -286,3 +288,34 @@ async def test_approvals_are_kept_and_steps_run_once_whenever_the_controller_die
     started = [task.id for task in world.executor.started]
     assert len(started) == len(set(started)) == 12
     await world.stop()
+
+
+async def test_a_run_that_cannot_be_read_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.executor.outcome = hangs
+    sick, well = [
+        await world.controller.create(workflow(metadata={"name": name}))
+        for name in ("sick", "well")
+    ]
+    await asyncio.sleep(1)
+    await world.crash()
+    for task in world.executor.started:
+        world.executor.finish(task, succeeds)
+    read = RunReader.histories
+
+    async def spoilt(self: RunReader, uids: Sequence[str]) -> Any:
+        if sick["metadata"]["uid"] in uids:
+            raise ValueError("of a kind that nobody thought of")
+        return await read(self, uids)
+
+    monkeypatch.setattr(RunReader, "histories", spoilt)
+    await world.start()
+    assert (await world.end_of(well))["status"]["phase"] == "Succeeded"
+    world.executor.outcome = succeeds
+    fresh = await world.controller.create(workflow(metadata={"name": "fresh"}))
+    assert (await world.end_of(fresh))["status"]["phase"] == "Succeeded"
+    await world.crash()
+    monkeypatch.setattr(RunReader, "histories", read)
+    await world.start()
+    assert (await world.end_of(sick))["status"]["phase"] == "Succeeded"

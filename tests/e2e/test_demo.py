@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,3 +47,30 @@ def test_a_server_that_does_not_run_here_is_stood_in_for(tmp_path: Path) -> None
     assert SUMMARY in said
     assert "A webhook stands for the Kafka topic here" in said
     assert "an object is put: s3://landing" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_demo_that_is_killed_leaves_no_server_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "server", "demo", "--once", "--keep", str(tmp_path)]
+    demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert demo.stdout is not None
+    demo.stdout.readline()  # both servers take connections by now
+    mine = servers(demo.pid)
+    demo.kill()
+    demo.wait()
+    demo.stdout.close()
+    assert mine
+    deadline = time.monotonic() + 20
+    while (left := [pid for pid in mine if Path(f"/proc/{pid}").exists()]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    assert left == []
+
+
+def servers(parent: int) -> list[int]:
+    """The demo's own servers; its steps run by themselves and may outlive it."""
+    children = Path(f"/proc/{parent}/task").glob("*/children")
+    pids = [int(word) for path in children for word in path.read_text().split()]
+    lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids}
+    return [pid for pid, line in lines.items() if b"tansu" in line or b"moto.server" in line]
