@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.report import Figure
 from bireme.kit.clock import SystemClock
@@ -31,6 +31,8 @@ MANY = 100_000
 FEW = 10
 BATCH = 100
 WANTED_US = 200.0
+
+T = TypeVar("T")
 
 
 class _Nothing:
@@ -52,8 +54,14 @@ class _Nothing:
         return set()
 
     async def operate(
-        self, namespace: str, name: str, operation: str, options: dict[str, Any]
+        self, namespace: str, name: str, operation: str, options: dict[str, Any], firing: str = ""
     ) -> dict[str, str]:
+        raise KeyError(name)
+
+    async def of_cron(self, namespace: str, name: str) -> dict[str, Any]:
+        raise KeyError(name)
+
+    async def labels(self, namespace: str, name: str) -> dict[str, str]:
         raise KeyError(name)
 
 
@@ -85,7 +93,7 @@ class _Timed:
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         return self._count(lambda: self._tx.query(sql, params))
 
-    def _count(self, run: Callable[[], Any]) -> Any:
+    def _count(self, run: Callable[[], T]) -> T:
         begun = time.thread_time()
         try:
             return run()

@@ -71,6 +71,7 @@ def _steps_per_second(engine: Engine, count: int) -> float:
 
 def _phase(engine: Engine, name: str) -> str:
     """From the list, which carries no nodes: asking must not be what is measured."""
-    return next(
+    found: str = next(
         w["status"].get("phase", "") for w in engine.workflows() if w["metadata"]["name"] == name
     )
+    return found
