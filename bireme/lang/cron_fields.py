@@ -114,7 +114,9 @@ def _number(text: str, bounds: _Bounds | None = None) -> int:
     if bounds and text.lower() in bounds.names:
         return bounds.names[text.lower()]
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        raise LangError(f"failed to parse int from {text}: invalid syntax")
+        reason = "value out of range" if text.isdigit() else "invalid syntax"
+        quoted = f'strconv.Atoi: parsing "{text}": {reason}'
+        raise LangError(f"failed to parse int from {text}: {quoted}")
     if int(text) < 0:
         raise LangError(f"negative number ({int(text)}) not allowed: {text}")
     return int(text)

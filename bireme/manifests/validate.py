@@ -12,7 +12,7 @@ from bireme.manifests.events import EventBus, EventSource, Sensor
 from bireme.manifests.locate import locate
 from bireme.manifests.manifest import Manifest
 from bireme.manifests.resolve import TemplateLookup, nothing_stored
-from bireme.manifests.validate_cron import check_cron
+from bireme.manifests.validate_cron import check_cron, metadata_of_runs
 from bireme.manifests.validate_names import Invalid
 from bireme.manifests.validate_workflow import WorkflowChecks
 from bireme.manifests.workflow import CronWorkflow, WorkflowSpec
@@ -87,7 +87,7 @@ def validate_cron(
         return [problem(manifest, str(error), "spec")]
     checks = WorkflowChecks(
         spec=manifest.spec.workflow_spec,
-        metadata=manifest.metadata,
+        metadata=metadata_of_runs(manifest),
         lookup=templates,
         is_lint=mode == "lint",
     )

@@ -12,6 +12,7 @@ from bireme.manifests.resolve import Base, Call, Library, TemplateLookup, not_fo
 from bireme.manifests.scope import ANY_OUTPUT, Names, Placeholders
 from bireme.manifests.template import TemplateRef
 from bireme.manifests.validate_arguments import check_arguments
+from bireme.manifests.validate_labels import check_selector
 from bireme.manifests.validate_names import Invalid, check_names
 from bireme.manifests.validate_pod import check_pod_resources
 from bireme.manifests.walk import Walk
@@ -24,7 +25,6 @@ _POD_GC = (
     "OnWorkflowCompletion",
     "OnWorkflowSuccess",
 )
-_LABEL_OPERATORS = frozenset(("In", "NotIn", "Exists", "DoesNotExist"))
 _ALWAYS = ("name", "namespace", "mainEntrypoint", "serviceAccountName", "uid", "status")
 _FAMILIES = ("parameters", "annotations", "labels")
 
@@ -174,11 +174,11 @@ class WorkflowChecks:
             return
         if collector.strategy not in _POD_GC:
             raise Invalid(f"podGC.strategy unknown strategy '{collector.strategy}'")
-        for rule in collector.label_selector.match_expressions if collector.label_selector else ():
-            if rule.operator not in _LABEL_OPERATORS:
-                raise Invalid(
-                    f'podGC.labelSelector invalid: "{rule.operator}" is not a valid label selector operator'
-                )
+        if collector.label_selector is not None:
+            try:
+                check_selector(collector.label_selector)
+            except Invalid as error:
+                raise Invalid(f"podGC.labelSelector invalid: {error}") from None
 
     def _pod_resources(self) -> None:
         if self.spec.pod_resources is not None:

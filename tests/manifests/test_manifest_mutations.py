@@ -65,7 +65,7 @@ SPEC = {
     "arguments": {"parameters": [{"name": "x", "value": 1, "enum": [1, 2]}]},
     "podGC": {
         "strategy": "OnPodSuccess",
-        "labelSelector": {"matchExpressions": [{"key": "k", "operator": "In"}]},
+        "labelSelector": {"matchExpressions": [{"key": "k", "operator": "In", "values": ["v"]}]},
     },
     "workflowMetadata": {"labelsFrom": {"l": {"expression": "1"}}},
 }

@@ -124,3 +124,73 @@ def test_arguments_named_twice_are_merged_when_a_template_is_referred_to() -> No
     raw = workflow(arguments=twice, workflowTemplateRef={"name": "t"})
     del raw["spec"]["templates"]
     assert first_fault(raw, stored) == ""
+
+
+def cron(spec: dict[str, Any], text: str = "x", **metadata: Any) -> str:
+    raw = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "CronWorkflow",
+        "metadata": {"name": "c", **metadata},
+        "spec": {"schedules": ["* * * * *"], **spec},
+    }
+    main = {"name": "main", "container": {"image": "b", "args": [text]}}
+    raw["spec"]["workflowSpec"] = {"entrypoint": "main", "templates": [main]}
+    return first_fault(raw)
+
+
+def test_the_workflows_of_a_schedule_see_the_metadata_that_is_meant_for_them() -> None:
+    meant = {"workflowMetadata": {"labels": {"q": "1"}, "annotations": {"r": "1"}}}
+    assert not cron(meant, "{{workflow.labels.q}} {{workflow.annotations.r}}")
+    assert not cron({}, "{{workflow.annotations.workflows.argoproj.io/scheduled-time}}")
+    assert not cron({}, "{{workflow.labels.workflows.argoproj.io/cron-workflow}}")
+
+
+def test_the_workflows_of_a_schedule_do_not_see_its_own_labels() -> None:
+    assert cron({}, "{{workflow.labels.q}}", labels={"q": "1"}) == (
+        "cannot validate Workflow: templates.main: failed to resolve {{workflow.labels.q}}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "fault"),
+    [
+        ({"schedules": ["x"], "timezone": "no"}, "cron schedule x is malformed"),
+        ({"timezone": "no", "concurrencyPolicy": "no"}, "invalid timezone"),
+        ({"schedules": ["99999999999999999999 * * * *"]}, "value out of range"),
+        ({"schedules": ["a * * * *"]}, 'strconv.Atoi: parsing "a": invalid syntax'),
+    ],
+)
+def test_the_first_fault_of_a_schedule_is_argos(spec: dict[str, Any], fault: str) -> None:
+    assert fault in cron(spec)
+
+
+def rule(operator: str, *values: str, key: str = "a") -> dict[str, Any]:
+    return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
+
+
+@pytest.mark.parametrize(
+    ("selector", "fault"),
+    [
+        ({"matchLabels": {"example.com/a": "x", "b": ""}}, ""),
+        ({"matchLabels": {"a b": "x"}}, 'key: Invalid value: "a b"'),
+        ({"matchLabels": {"/a": "x"}}, 'key: Invalid value: "/a"'),
+        ({"matchLabels": {"a": "x y"}}, 'values of a: Invalid value: "x y"'),
+        ({"matchLabels": {"a": "x" * 64}}, "values of a: Invalid value"),
+        (rule("Is", "x"), '"Is" is not a valid label selector operator'),
+        (rule("In", "x"), ""),
+        (rule("In"), "values set can't be empty"),
+        (rule("Exists", "x"), "values set must be empty"),
+        (rule("DoesNotExist"), ""),
+        (rule("NotIn", "x", key="-a"), 'key: Invalid value: "-a"'),
+        (rule("NotIn", "x-"), 'values of a: Invalid value: "x-"'),
+    ],
+)
+def test_a_label_selector_is_one_that_a_cluster_would_take(
+    selector: dict[str, Any], fault: str
+) -> None:
+    found = first_fault(workflow({**LEAF, "name": "main"}, podGC={"labelSelector": selector}))
+    assert (
+        (fault in found and found.startswith("podGC.labelSelector invalid: "))
+        if fault
+        else not found
+    )
