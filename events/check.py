@@ -1,4 +1,5 @@
-"""What can be said about an EventSource before it runs: does each event's config fit, does its filter parse.
+"""What can be said about an EventSource before it runs: does each config fit, would its source take it, does its filter
+parse.
 
 Called with the `spec` as plain JSON values; opens nothing.
 """
@@ -6,14 +7,23 @@ Called with the `spec` as plain JSON values; opens nothing.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bireme.kit.errors import UserError
+import msgspec
+
+from bireme.kit.errors import MissingExtra, UserError
+from bireme.manifests.events import SASLConfig, TLSConfig
+from bireme.manifests.validate_events import InvalidAt, check_sasl, check_tls
 from events import fields
 from events.filtering import PayloadFilter
 from events.inlet import Configured
+from events.ports import BadSourceConfig, Surroundings
 from events.registry import sources
 from events.run import configured
 
 Fault = tuple[str, str]  # path, message
+_SHARED: tuple[tuple[str, Any, Any], ...] = (
+    ("tls", TLSConfig, check_tls),
+    ("sasl", SASLConfig, check_sasl),
+)
 
 
 def faults(spec: Mapping[str, Any]) -> Iterator[Fault]:
@@ -27,9 +37,51 @@ def faults(spec: Mapping[str, Any]) -> Iterator[Fault]:
         except UserError as error:
             yield path, str(error).removeprefix(f"{path}: ")
             continue
+        if fault := _refusal(one, config):
+            yield path, fault
+        else:
+            yield from _blocks(one.config, path)
         expression = getattr(getattr(config, "filter", None), "expression", None)
         if expression is not None:
             yield from _filter(expression, f"{path}.filter.expression")
+
+
+def _blocks(config: Any, path: str) -> Iterator[Fault]:
+    """What Argo would not take of the blocks that several kinds share."""
+    for name, kind, rule in _SHARED:
+        if config.get(name) is not None:
+            try:
+                rule(msgspec.convert(config[name], kind, strict=False))
+            except InvalidAt as error:
+                yield f"{path}.{name}", str(error)
+    auth = config.get("auth") or {}
+    if bool(auth.get("username")) != bool(auth.get("password")):
+        missing = "password" if auth.get("username") else "username"
+        yield f"{path}.auth", f"{missing} missing"
+
+
+def _refusal(one: Configured, config: Any) -> str:
+    """Why the source would not begin with this config, "" when it would, or when only a running engine can tell."""
+    nobody: Any = _Nobody()
+    around = Surroundings(one.place, nobody, nobody, nobody, nobody, nobody)
+    try:
+        sources[one.place.kind](config, around)
+    except BadSourceConfig as error:
+        return str(error)
+    except (_NeedsEngine, MissingExtra):
+        return ""
+    return ""
+
+
+class _NeedsEngine(Exception):
+    """The source asked for what only a running engine has."""
+
+
+class _Nobody:
+    """Stands where an engine has its clock, its secrets and its servers."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise _NeedsEngine(name)
 
 
 def unknown(spec: Mapping[str, Any]) -> Iterator[Fault]:

@@ -83,6 +83,8 @@ class GithubSource:
         self._config = config
         self._around = surroundings
         self._http = webhooks.HttpSource(config.webhook, surroundings, self._accept)
+        if config.content_type not in ("", "json", "form"):
+            raise BadSourceConfig(f"contentType is json or form, found {config.content_type!r}")
         self._manages = _manages(config)
         if self._manages:
             _check(config)
@@ -173,7 +175,7 @@ class GithubHooks:
         config = self._config
         where = {
             "url": self._url,
-            "content_type": config.content_type,
+            "content_type": config.content_type or "json",
             "insecure_ssl": "1" if config.insecure else "0",
         }
         if config.webhook_secret is not None:
@@ -215,8 +217,6 @@ def _manages(config: GithubSource.Config) -> bool:
 def _check(config: GithubSource.Config) -> None:
     if not config.events:
         raise BadSourceConfig('events is missing: write the events to register, or ["*"]')
-    if config.content_type not in ("json", "form"):
-        raise BadSourceConfig(f"contentType is json or form, found {config.content_type!r}")
     if bool(config.github_base_url) != bool(config.github_upload_url):
         raise BadSourceConfig("githubBaseURL and githubUploadURL go together; one is missing")
     app = config.github_app

@@ -16,6 +16,7 @@ happened while it was cut or while we were away is found by a listing after the 
 `foundby` of its event is `listing`. What lay there before the first start is no event.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -43,6 +44,9 @@ class KeyFilter(fields.Fields, frozen=True, kw_only=True):
 
     prefix: str = ""
     suffix: str = ""
+
+
+_EVENT = re.compile(r"s3:[A-Za-z]+:(\*|[A-Za-z]+(:[A-Za-z]+)*)")
 
 
 @sources.register("minio")
@@ -123,6 +127,9 @@ def _check(config: MinioSource.Config) -> None:
         raise BadSourceConfig("accessKey and secretKey are needed")
     if not config.events:
         raise BadSourceConfig('events is missing: write e.g. ["s3:ObjectCreated:*"]')
+    for event in config.events:
+        if not _EVENT.fullmatch(event):
+            raise BadSourceConfig(f"unknown event {event}: write e.g. s3:ObjectCreated:*")
 
 
 def _record(change: Change) -> dict[str, Any]:

@@ -188,6 +188,8 @@ class ResourceSource:
 def requirement(selector: Selector) -> str:
     """One label selector in the API's own language. Raises BadSourceConfig."""
     key, operation, value = selector.key, selector.operation, selector.value
+    if not key:
+        raise BadSourceConfig("filter.labels: key is missing")
     if operation in _EQUAL:
         return f"{key}={value}"
     if operation == "!=":

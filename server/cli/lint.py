@@ -37,9 +37,11 @@ def lint(paths: tuple[str, ...], strict_argo: bool, form: str | None) -> None:
 
 def problems_of(paths: tuple[str, ...], *, strict_argo: bool = False) -> tuple[list[Problem], int]:
     """The problems of all files taken together, and how many objects were looked at."""
+    from bireme.kit import logs
     from bireme.manifests import lint
     from bireme.sandbox.run import Sandbox
 
+    logs.configure(level="error")  # sources warn when they begin, which they do not here
     texts = (entry for path in paths for entry in files.texts(path))
     sandbox = Sandbox()
     try:

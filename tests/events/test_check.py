@@ -35,12 +35,15 @@ def test_a_config_that_cannot_run_is_named_by_its_field(name: str) -> None:
 
 def test_one_fault_hides_no_other_and_what_is_no_source_is_left_alone() -> None:
     bad = {"endpont": "/b"}
-    spec = {"eventBusName": "b", "webhook": {"a": bad, "b": {"endpoint": "/b"}, "c": bad}}
+    spec = {
+        "eventBusName": "b",
+        "webhook": {"a": bad, "b": {"endpoint": "/b", "port": "1"}, "c": bad},
+    }
     assert [path for path, _ in check.faults(spec)] == ["spec.webhook.a", "spec.webhook.c"]
 
 
 def test_kinds_that_are_not_here_are_unknown_and_no_fault() -> None:
-    spec = {"moonlight": {"a": {}, "b": {}}, "webhook": {"c": {"endpoint": "/"}}}
+    spec = {"moonlight": {"a": {}, "b": {}}, "webhook": {"c": {"endpoint": "/", "port": "1"}}}
     assert list(check.faults(spec)) == []
     [(path, message)] = check.unknown(spec)
     assert (path, "'moonlight'" in message) == ("spec.moonlight", True)
