@@ -25,6 +25,9 @@ def open_tasks(turn: Turn, node: Node) -> None:
     """Start every task that needs nothing."""
     around = scope.frame(turn.run, node.id)
     graph = around.definition.graph
+    if graph.problem:
+        execute.fault(turn, node, graph.problem)
+        return
     try:
         wanted = graph.closure(targets(around))
     except LangError as error:

@@ -45,9 +45,20 @@ def task_of(run: Run, node: Node, definition: Definition) -> Task:
         template=body,
         capture_result=definition.kind == "data" or captures(run, node),
         deadline=deadline_of(run, node, body),
-        archive=body.get("archiveLocation") or {},
+        archive=_archive(run, body),
         volumes=_volumes(run, definition),
         on_exit=execute.is_exit(node.name),
+    )
+
+
+def _archive(run: Run, body: Json) -> Json:
+    """Where the step's log goes: what the template says wins over the workflow."""
+    own: Json = body.get("archiveLocation") or {}
+    whole = run.spec.get("archiveLogs")
+    return (
+        own
+        if whole is None or own.get("archiveLogs") is not None
+        else {**own, "archiveLogs": whole}
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from bireme.kit.errors import UserError
 from bireme.lang import tags, when
-from controller.dag import resources, scope
+from controller.dag import ending, resources, scope
 from controller.dag.model import Json, Node
 from controller.dag.phase import COMPLETED, FULFILLED
 from controller.dag.state import Run
@@ -54,16 +54,26 @@ def of_node(run: Run, node: Node, now: datetime) -> Iterator[Measured]:
 def of_run(run: Run) -> Iterator[Measured]:
     """What a run that has ended wants to be said."""
     if metrics := _metrics(run.spec):
-        known = {**run.variables, "workflow.status": run.phase}
-        known |= {"status": run.phase, **_resources(resources.of_run(run))}
+        known = {**_variables(run, run.finished), "workflow.status": run.phase}
+        known |= {"workflow.failures": ending.failures(run), "status": run.phase}
+        known |= _resources(resources.of_run(run))
         yield from _all(metrics, known)
+
+
+def faults_of(run: Run) -> list[str]:
+    """The metrics of what has ended that could not be computed, each message once, for the condition MetricsError."""
+    if not has_any(run):
+        return []
+    ended = ((node, at) for node in run.nodes.values() if (at := node.finished) is not None)
+    measured = [one for node, at in ended for one in of_node(run, node, at)]
+    measured += of_run(run) if run.phase in COMPLETED else ()
+    faults = (f"metric '{one.name}': {one.reason}" for one in measured if isinstance(one, Fault))
+    return list(dict.fromkeys(faults))
 
 
 def right_now(run: Run, now: datetime) -> Iterator[Measured]:
     """The realtime gauges of a run that has not ended and of its nodes."""
-    passed = (now - run.started).total_seconds() if run.started else 0.0
-    known = {**run.variables, "workflow.duration": f"{passed:f}"}
-    yield from _all(_realtime(_metrics(run.spec)), known)
+    yield from _all(_realtime(_metrics(run.spec)), _variables(run, now))
     for node in run.nodes.values():
         if node.phase not in FULFILLED and node.template and "retried" not in node.flags:
             yield from _all(_realtime(_declared(run, node)), _known(run, node, now))
@@ -90,10 +100,20 @@ def _realtime(metrics: Iterable[Json]) -> list[Json]:
     return [metric for metric in metrics if (metric.get("gauge") or {}).get("realtime")]
 
 
+def _variables(run: Run, now: datetime | None) -> dict[str, str | None]:
+    """Those of the run, the moving ones as of `now`, also when the run was made from its history."""
+    passed = (now - run.started).total_seconds() if run.started and now else 0.0
+    return {
+        **run.variables,
+        "workflow.status": run.seen_status,
+        "workflow.duration": f"{passed:f}",
+    }
+
+
 def _known(run: Run, node: Node, now: datetime) -> Variables:
     """Variables of template metrics, all texts."""
     begun = node.started or now
-    known = {**run.variables, **scope.own_variables(run, node, run.definition(node))}
+    known = {**_variables(run, now), **scope.own_variables(run, node, run.definition(node))}
     known |= scope.node_variables(run, node)
     known["duration"] = f"{((node.finished or now) - begun).total_seconds():f}"
     known |= _resources(resources.of_node(run, node))

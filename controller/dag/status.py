@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from controller.dag import lock_status, names, progress, resources, variables
+from controller.dag import lock_status, measure, names, progress, resources, variables
 from controller.dag.library import Definition
 from controller.dag.model import Json, Node, NodeOutputs
 from controller.dag.phase import COMPLETED
@@ -54,6 +54,8 @@ def conditions(run: Run) -> list[Json]:
         found.append({"type": "Completed", "status": "True"})
     if warning := _warning(run):
         found.append({"type": "SpecWarning", "status": "True", "message": warning})
+    if faults := ", ".join(measure.faults_of(run)):
+        found.append({"type": "MetricsError", "status": "True", "message": faults})
     return found
 
 

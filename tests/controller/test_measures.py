@@ -126,3 +126,26 @@ def test_a_name_keeps_its_kind_and_series_have_a_limit() -> None:
     assert measures.faults == 2
     measures.take("w", (sample(1, labels=(("run", str(n)),)) for n in range(MOST + 5)))
     assert (len(measures.families["m"].series), measures.faults) == (MOST, 8)
+
+
+async def test_a_metric_without_a_value_is_a_condition_of_the_workflow_and_fails_nothing(
+    world: World,
+) -> None:
+    bad = metric("bad", gauge={"value": "{{status}}"})
+    text = metric("text", counter={"value": "many"})
+    made = await world.controller.create(
+        workflow(measured(bad, metric("good", counter={"value": "1"}), text))
+    )
+    ended = await world.end_of(made)
+    found = [c for c in ended["status"]["conditions"] if c["type"] == "MetricsError"]
+    assert ended["status"]["phase"] == "Succeeded"
+    assert len(found) == 1
+    assert "metric 'bad': value 'Succeeded' is not a number" in found[0]["message"]
+    assert "metric 'text': value 'many' is not a number" in found[0]["message"]
+    assert "good" not in found[0]["message"]
+
+
+async def test_without_faults_there_is_no_such_condition(world: World) -> None:
+    made = await world.controller.create(workflow(measured(metric(counter={"value": "1"}))))
+    ended = await world.end_of(made)
+    assert "MetricsError" not in [c["type"] for c in ended["status"]["conditions"]]

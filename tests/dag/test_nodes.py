@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from controller.dag import fold, names, phase
@@ -106,3 +108,40 @@ def test_a_dag_that_fails_fast_gives_up_when_its_children_failed_during_a_pause(
     play.ends("wf.a(0)", "failed")
     play.ask("resume")
     assert (play.run.phase, play.out) == ("Failed", {})
+
+
+@pytest.mark.parametrize(
+    ("of_workflow", "of_template", "archive"),
+    [
+        (None, None, {}),
+        (True, None, {"archiveLogs": True}),
+        (True, False, {"archiveLogs": False}),
+        (False, True, {"archiveLogs": True}),
+    ],
+)
+def test_whether_logs_are_archived_is_said_by_the_template_or_else_by_the_workflow(
+    of_workflow: bool | None, of_template: bool | None, archive: dict[str, bool]
+) -> None:
+    own = {} if of_template is None else {"archiveLocation": {"archiveLogs": of_template}}
+    whole = {} if of_workflow is None else {"archiveLogs": of_workflow}
+    play = Play(spec({**LEAF, "name": "main", **own}, **whole))
+    assert play.out["wf"].archive == archive
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ({"dependencies": ["gone"]}, "task 'b': it needs 'gone', which is no task of this dag"),
+        ({"depends": "gone"}, "task 'b': it needs 'gone', which is no task of this dag"),
+        ({"depends": "a.Bogus"}, "task 'b': depends: task result 'Bogus' for task 'a' is invalid"),
+        ({"depends": "a &&"}, "task 'b': depends: unexpected token EOF"),
+        ({"depends": "b"}, "task 'b': it waits for itself, through what it needs"),
+    ],
+)
+def test_a_dag_that_validation_should_have_refused_is_an_error_of_its_node(
+    task: dict[str, Any], message: str
+) -> None:
+    tasks = [{"name": "a", "template": "leaf"}, {"name": "b", "template": "leaf", **task}]
+    play = Play(spec({"name": "main", "dag": {"tasks": tasks}}))
+    assert (play.phase("wf"), play.run.phase, play.started) == ("Error", "Error", [])
+    assert play.message("wf").startswith(message)

@@ -1,5 +1,9 @@
 """Fields that only pods honour are named with their place, once each."""
 
+from typing import Any
+
+import pytest
+
 from bireme.manifests import lint
 from bireme.manifests.pod_fields import pod_fields
 
@@ -57,3 +61,60 @@ def test_containers_of_every_role_are_looked_at() -> None:
         "templates[0].initContainers[0].tty",
         "templates[0].sidecars[0].tty",
     ]
+
+
+TTY = {"container": {"tty": True}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"templateDefaults": TTY}, "templateDefaults.container.tty"),
+        (
+            {"templates": [{"steps": [[{"name": "a", "inline": TTY}]]}]},
+            "templates[0].steps[0][0].inline.container.tty",
+        ),
+        (
+            {"templates": [{"dag": {"tasks": [{"name": "a", "inline": TTY}]}}]},
+            "templates[0].dag.tasks[0].inline.container.tty",
+        ),
+        (
+            {"templates": [{"retryStrategy": {"affinity": {"nodeAntiAffinity": {}}}}]},
+            "templates[0].retryStrategy.affinity",
+        ),
+        (
+            {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Gi"}}]},
+            "volumes[0].emptyDir.sizeLimit",
+        ),
+        (
+            {"templates": [{"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}]}]},
+            "templates[0].volumes[0].emptyDir.medium",
+        ),
+        (
+            {"templates": [{"container": {"volumeMounts": [{"mountPropagation": "None"}]}}]},
+            "templates[0].container.volumeMounts[0].mountPropagation",
+        ),
+        (
+            {
+                "templates": [
+                    {"daemon": True, "container": {"startupProbe": {"failureThreshold": 3}}}
+                ]
+            },
+            "templates[0].container.startupProbe.failureThreshold",
+        ),
+        ({"artifactGC": {"podSpecPatch": "{}"}}, "artifactGC.podSpecPatch"),
+        (
+            {
+                "templates": [
+                    {"outputs": {"artifacts": [{"artifactGC": {"podMetadata": {"a": 1}}}]}}
+                ]
+            },
+            "templates[0].outputs.artifacts[0].artifactGC.podMetadata",
+        ),
+        ({"artifactRepositoryRef": {"key": "k"}}, "artifactRepositoryRef"),
+    ],
+)
+def test_a_field_without_effect_is_named_wherever_it_is_written(
+    spec: dict[str, Any], path: str
+) -> None:
+    assert list(pod_fields(spec)) == [path]
