@@ -1,5 +1,6 @@
 """`{{=expression}}`: which variables it may see, when it must wait, and what is written in its place."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -13,6 +14,8 @@ LATE: Final = ("item", "retries", "lastRetry", "workflow.status", "workflow.fail
 _PARENTS: Final = frozenset(
     {"parameters", "labels", "annotations", "creationTimestamp", "item", "outputs", "artifacts"}
 )
+
+_EXPRESSION: Final = re.compile(r"\{\{=(.*?)\}\}", re.DOTALL)
 
 
 def evaluate_tag(
@@ -42,6 +45,31 @@ def evaluate_tag(
         if strict:
             raise
         return unchanged
+
+
+def unreadable(value: Any) -> str:
+    """What is wrong with the first expression tag that cannot be read, in a text or anywhere in a dict or list.
+
+    Empty when all can be; a text without expression tags costs one search.
+    """
+    return next((f"{tag} {fault}" for _, tag, fault in all_unreadable(value)), "")
+
+
+def all_unreadable(value: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """(path, tag, fault) of every expression tag that cannot be read."""
+    if isinstance(value, str):
+        for text in _EXPRESSION.findall(value):
+            try:
+                expr.compile(text)
+            except LangError as error:
+                fault = f"does not parse: {str(error).splitlines()[0]}"
+                yield path, f"{{{{={text}}}}}", fault
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from all_unreadable(member, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from all_unreadable(member, f"{path}[{index}]")
 
 
 def _written(expression: expr.Expression, env: Mapping[str, Any], now: datetime | None) -> str:

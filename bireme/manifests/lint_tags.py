@@ -40,6 +40,14 @@ def tag_doubts(spec: Mapping[str, Any], *, complete: bool) -> Iterator[Doubt]:
         yield from _template(template, f"templates[{index}]", place)
 
 
+def tag_faults(spec: Mapping[str, Any]) -> Iterator[Doubt]:
+    """Expressions in templates that cannot be read: errors, whatever their variables are."""
+    from bireme.lang.expression_tags import all_unreadable  # loaded for those who write tags
+
+    for path, tag, fault in all_unreadable(spec.get("templates") or [], "templates"):
+        yield path, f"{tag} {fault}", "See docs/workflows.md on tags."
+
+
 def _template(template: Any, path: str, around: Place) -> Iterator[Doubt]:
     if not isinstance(template, dict):
         return
@@ -110,8 +118,8 @@ def _expression(text: str, place: Place) -> tuple[str, str] | None:
 
     try:
         compiled = expr.compile(text)
-    except UserError as error:
-        return f"does not parse: {str(error).splitlines()[0]}", "See docs/workflows.md on tags."
+    except UserError:
+        return None  # told by `tag_faults`
     functions = environment.functions()
     for path in sorted(compiled.identifiers & compiled.mentions):
         root, _, rest = path.partition(".")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from bireme.kit.errors import Problem, UserError
 from bireme.manifests.control import RetryStrategy
@@ -12,7 +12,7 @@ from bireme.manifests.lint_crd import word_doubts
 from bireme.manifests.lint_outputs import output_doubts
 from bireme.manifests.lint_pod_fields import pod_doubts
 from bireme.manifests.lint_reach import reach_doubts
-from bireme.manifests.lint_tags import tag_doubts
+from bireme.manifests.lint_tags import tag_doubts, tag_faults
 from bireme.manifests.manifest import Manifest
 from bireme.manifests.template import Template, WorkflowStep
 from bireme.manifests.values import is_int_or_variable
@@ -20,18 +20,31 @@ from bireme.manifests.workflow import WorkflowSpec
 
 
 def workflow_doubts(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Problem]:
-    """Warnings, placed by line."""
-    for path, message, advice in _all(manifest, spec, root):
-        whole = f"{root}.{path}"
-        yield Problem(
-            message=message,
-            object=manifest.title,
-            file=manifest.file,
-            line=manifest.line(whole),
-            path=whole,
-            advice=advice,
-            severity="warning",
-        )
+    """Warnings, placed by line; an expression that cannot be read is an error."""
+    for doubt in tag_faults(_plain(manifest, root)):
+        yield _problem(manifest, root, doubt, "error")
+    for doubt in _all(manifest, spec, root):
+        yield _problem(manifest, root, doubt, "warning")
+
+
+def _problem(
+    manifest: Manifest[Any], root: str, doubt: Doubt, severity: Literal["error", "warning"]
+) -> Problem:
+    path, message, advice = doubt
+    whole = f"{root}.{path}"
+    return Problem(
+        message=message,
+        object=manifest.title,
+        file=manifest.file,
+        line=manifest.line(whole),
+        path=whole,
+        advice=advice,
+        severity=severity,
+    )
+
+
+def _plain(manifest: Manifest[Any], root: str) -> Any:
+    return manifest.raw["spec"] if root == "spec" else manifest.raw["spec"]["workflowSpec"]
 
 
 def _all(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Doubt]:
@@ -39,7 +52,7 @@ def _all(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Dou
     yield from _of_templates(spec)
     yield from call_doubts(spec)
     yield from output_doubts(spec)
-    plain = manifest.raw["spec"] if root == "spec" else manifest.raw["spec"]["workflowSpec"]
+    plain = _plain(manifest, root)
     complete = manifest.kind in ("Workflow", "CronWorkflow") and spec.workflow_template_ref is None
     yield from tag_doubts(plain, complete=complete)
     yield from word_doubts(plain)

@@ -9,7 +9,7 @@ from controller.dag import loops, names, substitute
 from controller.dag.library import Definition
 from controller.dag.model import Json
 from controller.dag.outputs import OutputFault, artifact_from
-from controller.dag.scope import Frame, Layered
+from controller.dag.scope import Frame, Layered, Variables
 from controller.dag.state import Member
 
 NEVER = (
@@ -88,9 +88,9 @@ def _false(condition: str) -> str:
 def _resolved(frame: Frame, body: Json, group: int, slot: int) -> Json:
     """The body without what is never substituted, its tags filled in, its artifacts found."""
     compiled, plain = _compiled(frame.definition, body, group, slot)
-    absent = _absent(plain, frame)
+    absent = absent_in(plain.get("arguments") or {}, frame.scope)
     if absent:
-        plain = _without(plain, absent)
+        plain = {**plain, "arguments": without(plain["arguments"], absent)}
         compiled = tags.compile_tags(plain)
     found = (
         substitute.resolve(compiled, frame.scope, substitute.SIBLINGS, frame.now)
@@ -116,16 +116,16 @@ def _compiled(definition: Definition, body: Json, group: int, slot: int) -> tupl
     return known
 
 
-def _absent(plain: Json, frame: Frame) -> list[str]:
+def absent_in(arguments: Json, known: Variables) -> list[str]:
     """Arguments that are nothing but a reference to an output that was never made."""
-    parameters = (plain.get("arguments") or {}).get("parameters") or ()
-    return [p["name"] for p in parameters if substitute.is_absent(p.get("value"), frame.scope)]
+    parameters = arguments.get("parameters") or ()
+    return [p["name"] for p in parameters if substitute.is_absent(p.get("value"), known)]
 
 
-def _without(plain: Json, absent: list[str]) -> Json:
-    arguments = plain["arguments"]
+def without(arguments: Json, absent: list[str]) -> Json:
+    """The arguments that can be filled in; the input has a default for the others, or says that it has none."""
     kept = [p for p in arguments["parameters"] if p["name"] not in absent]
-    return {**plain, "arguments": {**arguments, "parameters": kept}}
+    return {**arguments, "parameters": kept}
 
 
 def artifacts_of(frame: Frame, given: list[Json]) -> list[Json]:

@@ -73,6 +73,8 @@ def _execute(turn: Turn, call: Call, *, limited: bool) -> Node:
         definition = run.library.find(call.scope, call.holder, call.site)
         node.template = definition.key
         _check_depth(turn, call)
+        if definition.unreadable:
+            raise LangError(definition.unreadable)
         arguments.process(run, definition, node, call.arguments)
         node.hold, node.memo = gates_of(turn.run, definition, node)
     except _FAULTS as error:

@@ -172,7 +172,12 @@ def _start(turn: Turn, node: Node, name: str, hook: Json) -> None:
     given = hook.get("arguments") or {}
     if name == "exit" and not given.get("parameters") and not given.get("artifacts"):
         given = {**(turn.run.spec.get("arguments") or {})}
-    resolved = substitute.resolve(tags.compile_tags(given), own_scope(turn.run, node))
+    around = own_scope(turn.run, node)
+    if absent := bodies.absent_in(given, around):
+        given = bodies.without(given, absent)
+    resolved = substitute.resolve(tags.compile_tags(given), around)
+    if absent:
+        resolved = {**resolved, "absent": absent}
     if resolved.get("artifacts"):
         resolved = {**resolved, "artifacts": bodies.artifacts_of(frame, resolved["artifacts"])}
     call = execute.Call(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
-from bireme.lang import tags
+from bireme.lang import expression_tags, tags
 from controller.dag.graph import Graph
 from controller.dag.model import Json, Source
 
@@ -102,6 +102,11 @@ class Definition:
             "workflow." in text and bool(_VOLATILE.search(text)),
             frozenset(plain or quoted for plain, quoted in found),
         )
+
+    @cached_property
+    def unreadable(self) -> str:
+        """What is wrong with an expression in the text of a leaf; steps and tasks are told where they are filled in."""
+        return "" if self.kind in ("steps", "dag") else expression_tags.unreadable(self.template)
 
     @property
     def wants_input_list(self) -> bool:

@@ -145,3 +145,15 @@ def test_a_dag_that_validation_should_have_refused_is_an_error_of_its_node(
     play = Play(spec({"name": "main", "dag": {"tasks": tasks}}))
     assert (play.phase("wf"), play.run.phase, play.started) == ("Error", "Error", [])
     assert play.message("wf").startswith(message)
+
+
+@pytest.mark.parametrize("text", ["{{=1 +}}", "{{= foo( }}", "{{=}}", "{{= inputs. }}"])
+def test_a_leaf_with_an_expression_that_cannot_be_read_is_not_started(text: str) -> None:
+    play = Play(spec({"name": "main", "container": {"image": "x", "args": [f"a {text}"]}}))
+    assert (play.phase("wf"), play.run.phase, play.started) == ("Error", "Error", [])
+    assert play.message("wf").startswith(f"{text} does not parse: ")
+
+
+def test_an_expression_whose_variables_are_not_there_is_left_to_the_step() -> None:
+    play = Play(spec({"name": "main", "container": {"image": "x", "args": ["{{= gone.x }}"]}}))
+    assert play.out["wf"].template["container"]["args"] == ["{{= gone.x }}"]

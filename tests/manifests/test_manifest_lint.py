@@ -200,10 +200,6 @@ DOUBTS = {
         "    container: {image: i, args: ['{{=inputs.parameters.my-p}}']}\n",
         (5, "can never be resolved"),
     ),
-    "an expression that does not parse": (
-        "  entrypoint: m\n  templates:\n  - {name: m, container: {image: i, args: ['{{=1 +}}']}}\n",
-        (3, "does not parse"),
-    ),
     "a merge strategy that kubectl does not know": (
         "  entrypoint: m\n  templates:\n  - name: m\n    resource:\n      action: patch\n"
         "      mergeStrategy: mix\n      manifest: 'kind: Pod'\n",
@@ -231,6 +227,15 @@ def test_lint_doubts_what_argo_lets_pass(spec: str, expected: tuple[int, str]) -
     ((line, severity, message),) = linted("Workflow", spec)
     assert (line, severity) == (expected[0], "warning")
     assert expected[1] in message
+
+
+def test_an_expression_that_cannot_be_read_is_one_error_on_its_line() -> None:
+    spec = (
+        "  entrypoint: m\n  templates:\n  - {name: m, container: {image: i, args: ['{{=1 +}}']}}\n"
+    )
+    ((line, severity, message),) = linted("Workflow", spec)
+    assert (line, severity) == (3, "error")
+    assert message == "{{=1 +}} does not parse: unexpected token EOF (1:4)"
 
 
 CLEAN = {
