@@ -245,11 +245,16 @@ def task_ended(turn: Turn, node: Node, child: Node) -> None:
         return
     if child.id in turn.faults:
         turn.change(child, message=errored(child, turn.faults[child.id]))
+    if child.daemoned:
+        if child.slot in live.up:
+            return  # a hook of it has ended later
+        live.up.add(child.slot)
     live.open -= 1
     graph = scope.frame(turn.run, node.id).definition.graph
     for dependent in graph.dependents[child.slot]:
         live.unmet[dependent] -= 1
-        if live.unmet[dependent] == 0 and dependent in live.wanted:
+        made = child.daemoned and task_node(turn, node, graph, dependent) is not None
+        if live.unmet[dependent] == 0 and dependent in live.wanted and not made:
             offer(turn, node, dependent)
     _maybe_end(turn, node)
 

@@ -139,6 +139,7 @@ def _tasks(run: Run, node: Node) -> Tasks:
     done = [n is not None and counted(run, node, n) for n in nodes]
     unmet = [sum(1 for j in needed if not done[j]) for needed in graph.needs]
     live = Tasks(unmet=unmet, wanted=wanted, open=sum(1 for i in wanted if not done[i]))
+    live.up = {i for i, n in enumerate(nodes) if n is not None and n.daemoned and done[i]}
     live.ready = sorted(graph.rank[i] for i in wanted if unmet[i] == 0 and nodes[i] is None)
     return live
 

@@ -53,6 +53,8 @@ class Tasks:
     open: int
     ready: list[int] = field(default_factory=list)
     fresh: deque[int] = field(default_factory=deque)
+    up: set[int] = field(default_factory=set)
+    """The daemons that have been counted as done: a hook may end after that, and tells of them again."""
 
 
 @dataclass(slots=True)

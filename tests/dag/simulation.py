@@ -88,7 +88,19 @@ class Life:
         self.run = begin(self.source)
         for entry in self.history:
             fold.fold(self.run, _history.decode(entry))
+        if self.run.suspended:
+            fold.index(
+                self.run
+            )  # as the controller does: any other run is indexed by the look at it
         self.inbox, self.wake = [], None
+
+    def again(self) -> Run:
+        """Another run, made from the history alone."""
+        made = begin(self.source)
+        for entry in self.history:
+            fold.fold(made, _history.decode(entry))
+        fold.index(made)
+        return made
 
     @property
     def is_over(self) -> bool:
