@@ -17,25 +17,32 @@ def dlq() -> None:
 
 @dlq.command("list")
 @click.option("--sensor", default="", help="Only those of this sensor.")
+@options.newest
 @options.engine
 @options.output
-def list_(client: Client, sensor: str, form: str | None) -> None:
+def list_(client: Client, sensor: str, limit: int, form: str | None) -> None:
     """List dead firings and failed events, newest first.
 
     \b
     Examples:
       bireme dlq list
+      bireme dlq list --sensor ci -o name | xargs bireme dlq redrive
     """
-    query = {"namespace": client.namespace, "sensor": sensor, "limit": "1000"}
+    query = {"namespace": client.namespace, "sensor": sensor, "limit": limit + 1}
     dead = client.get(f"{_API}/firings", **query, status="dead")["items"]
     failed = client.get(f"{_API}/quarantine", **query)["items"]
-    found = sorted([*dead, *failed], key=lambda item: -item["updatedAt"])
-    if not output.items(found, form):
+    newest = sorted([*dead, *failed], key=lambda item: -item["createdAt"])
+    found = output.at_most(newest, limit)
+    if not output.items(found, form, name="id"):
         header = ["ID", "WHAT", "SENSOR", "TRIGGER", "SINCE", "WHY"]
-        output.table(header, [_row(item) for item in found], "Nothing is dead, nothing has failed")
+        output.table(
+            header,
+            [_row(item, form == "wide") for item in found],
+            "Nothing is dead, nothing has failed",
+        )
 
 
-def _row(item: dict[str, Any]) -> list[str]:
+def _row(item: dict[str, Any], wide: bool) -> list[str]:
     what = f"event {item['seq']}" if "seq" in item else "firing"
     why = (item.get("reason") or item.get("error") or "").splitlines() or [""]
     trigger = item["trigger"] or item.get("dependency", "")
@@ -45,7 +52,7 @@ def _row(item: dict[str, Any]) -> list[str]:
         item["sensor"],
         trigger,
         output.local_time(item["updatedAt"]),
-        why[0][:100],
+        why[0] if wide else why[0][:100],
     ]
 
 
@@ -66,6 +73,9 @@ def get(client: Client, id: str, form: str | None) -> None:
     found = client.get(_path(id))
     if form in ("json", "yaml"):
         output.values(found, form)
+        return
+    if form == "name":
+        click.echo(found["id"])
         return
     click.echo(
         f"event {found['seq']} at sensor {found['namespace']}/{found['sensor']}: {found['reason']}"

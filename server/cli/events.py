@@ -45,7 +45,7 @@ def list_(client: Client, form: str | None, source: str, limit: int, poison: boo
 
 
 def _list_poison(found: list[dict[str, Any]], form: str | None) -> None:
-    if output.items(found, form):
+    if output.items(found, form, name="id"):
         return
     header = ["ID", "SINCE", "SOURCE", "EVENT", "BYTES", "TIMES", "WHERE", "WHY"]
     output.table(header, [_poison_row(one) for one in found], "No message was set aside")
@@ -87,6 +87,9 @@ def get(client: Client, event: str, form: str | None) -> None:
     """
     kind = "poison" if _is_poison(event) else "events"
     found = client.get(f"/api/v1/bireme/{kind}/{segment(event)}")
+    if form == "name":
+        click.echo(found["id"])
+        return
     output.values(found, "json" if form == "json" else "yaml")
 
 

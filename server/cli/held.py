@@ -17,18 +17,20 @@ def held() -> None:
 
 @held.command("list")
 @click.option("--sensor", default="", help="Only those of this sensor.")
+@options.newest
 @options.engine
 @options.output
-def list_(client: Client, sensor: str, form: str | None) -> None:
+def list_(client: Client, sensor: str, limit: int, form: str | None) -> None:
     """List held firings, newest first.
 
     \b
     Examples:
       bireme held list
+      bireme held list -o name | xargs bireme held release
     """
-    query = {"namespace": client.namespace, "sensor": sensor, "status": "held", "limit": "1000"}
-    found = client.get(_FIRINGS, **query)["items"]
-    if not output.items(found, form):
+    query = {"namespace": client.namespace, "sensor": sensor, "status": "held", "limit": limit + 1}
+    found = output.at_most(client.get(_FIRINGS, **query)["items"], limit)
+    if not output.items(found, form, name="id"):
         rows = [
             [f["id"], f["sensor"], f["trigger"], output.local_time(f["createdAt"])] for f in found
         ]
@@ -92,5 +94,7 @@ def show(client: Client, firing: str, form: str | None) -> None:
     found = client.get(f"{_FIRINGS}/{segment(firing)}")
     if form in ("json", "yaml"):
         output.values(found, form)
+    elif form == "name":
+        click.echo(found["firing"]["id"])
     else:
         explain.show_firing(found)

@@ -44,6 +44,17 @@ def plain_output(command: F) -> F:
     )(command)
 
 
+def newest(command: F) -> F:
+    """Adds --limit, below the engine's own bound of 1000: one more is asked for, to know whether there are more."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, 999),
+        default=200,
+        show_default=True,
+        help="At most so many, newest first.",
+    )(command)
+
+
 def parameters(command: F) -> F:
     """Adds -p NAME=VALUE, repeatable, as `parameters`, and -f FILE with more of them as `parameter_file`."""
     command = click.option(

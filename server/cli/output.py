@@ -39,6 +39,13 @@ def items(found: Sequence[dict[str, Any]], form: str | None, name: str = "") -> 
     return True
 
 
+def at_most(found: Sequence[dict[str, Any]], limit: int) -> Sequence[dict[str, Any]]:
+    """The first `limit` of what was found; people are told on standard error when there are more."""
+    if len(found) > limit:
+        click.echo(f"only the newest {limit} are shown; --limit N shows more", err=True)
+    return found[:limit]
+
+
 def table(
     header: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "nothing found"
 ) -> None:
