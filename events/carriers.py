@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from bireme.kit import supervise
 from bireme.kit.clock import Clock
 from bireme.kit.errors import UserError
 from bireme.kit.ids import Ids
@@ -25,6 +26,7 @@ from events.relay import Relay
 
 log = structlog.get_logger(__name__)
 
+_STOP_S = 10.0
 _OUTSIDE = {"kafka": "kafka", "jetstreamExotic": "jetstream"}
 
 
@@ -90,8 +92,8 @@ class Carriers:
         await self._scope.close()
 
     async def _stop(self, carrier: _Carrier) -> None:
-        carrier.task.cancel()
-        await asyncio.wait([carrier.task], timeout=10)
+        if await supervise.end([carrier.task], _STOP_S):
+            log.error("relay_stuck", task=carrier.task.get_name(), waited_s=_STOP_S)
         await carrier.bus.close()
 
     def _build(self, namespace: str, name: str, spec: Mapping[str, Any]) -> Any:

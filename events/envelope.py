@@ -5,15 +5,18 @@ protocol bindings say). What CloudEvents has no word for are extension attribute
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
 import orjson
+import structlog
 
 from bireme.kit.errors import BiremeError
 from events.model import Event
+
+log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "content-type"
 _SAFE = "!#$&'()*+,-./:;<=>?@[]^_`{|}~ "
@@ -60,6 +63,17 @@ def _of_source(
 
 def _quoted(text: str) -> str:
     return text if _is_plain(text) else quote(text, safe=_SAFE)
+
+
+def read(messages: Iterable[tuple[Mapping[str, str], bytes, int]], bus: str) -> list[Event]:
+    """The events of messages with their places. What others have put there is told, and stops nobody."""
+    found: list[Event] = []
+    for words, data, place in messages:
+        try:
+            found.append(event_of(words, data, place))
+        except BadEnvelope as error:
+            log.error("bus_message_is_no_event", bus=bus, place=place, error=str(error))
+    return found
 
 
 def event_of(found: Mapping[str, str], data: bytes, seq: int) -> Event:

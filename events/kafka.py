@@ -1,11 +1,16 @@
 """How Kafka brokers are reached: addresses, TLS, names. For the source and the bus; the client itself is theirs."""
 
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from bireme.kit.errors import ServiceError
 from events import fields, tls
 from events.ports import BadSourceConfig, EventsError, Place, Secrets
 
+_ANSWER_S = 10.0
+_HANG_UP_S = 5.0
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
@@ -54,3 +59,36 @@ def access(
             "sasl_plain_password": password.decode(),
         }
     return options
+
+
+async def ask(reader: Any, partitions: Collection[Any]) -> None:
+    """Silence may mean that nothing was sent, or that nobody is there. Raises KafkaAway.
+
+    The library may swallow a cancellation; so it is not waited for until it has taken notice.
+    """
+    if not partitions:
+        return
+    asking = asyncio.ensure_future(reader.end_offsets(partitions))
+    try:
+        done, _ = await asyncio.wait([asking], timeout=_ANSWER_S)
+    finally:
+        asking.cancel()
+    if not done:
+        raise KafkaAway(f"the brokers have not answered for {_ANSWER_S:.0f} s")
+    asking.result()
+
+
+async def hang_up(reader: Any) -> None:
+    """Stop a consumer. What the library leaves behind when its broker is away is not our cancellation: it cancels tasks
+    of its own, waits for them and passes that on, which would end whoever reads without a word."""
+    from aiokafka.errors import KafkaError
+
+    try:
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(_HANG_UP_S):
+                await reader.stop()
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+    finally:
+        await reader._client.close()  # when `stop` did not come that far

@@ -1,11 +1,11 @@
 """The bank of event sources: every configured event is a supervised task of its own, with a status people can read."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
 
+from bireme.kit import supervise
 from bireme.kit.clock import Clock
 from bireme.kit.errors import Conflict, InvalidManifest, NotFound, Problem
 from bireme.kit.ids import Ids
@@ -127,12 +127,8 @@ class EventBank:
     async def _stop(self, places: Sequence[Place]) -> None:
         tasks = [self._inlets.pop(place).task for place in places]
         running = [task for task in tasks if task is not None]
-        for task in running:
-            task.cancel()
-        if running:
-            _, stuck = await asyncio.wait(running, timeout=_STOP_S)
-            for task in stuck:
-                log.error("event_source_stuck", task=task.get_name(), waited_s=_STOP_S)
+        for task in await supervise.end(running, _STOP_S):
+            log.error("event_source_stuck", task=task.get_name(), waited_s=_STOP_S)
 
 
 def configured(namespace: str, name: str, spec: Mapping[str, Any]) -> list[Configured]:

@@ -1,7 +1,7 @@
 """Long-lived tasks that are named, watched and stopped in order. No other module creates tasks."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Collection, Coroutine
 from typing import Any
 
 import structlog
@@ -48,6 +48,19 @@ async def _drain(
         task.result()
         if not stop.is_set():
             raise EndedEarly(f"task '{running[task]}' ended by itself")
+
+
+async def end(tasks: Collection["asyncio.Task[Any]"], wait_s: float) -> "set[asyncio.Task[Any]]":
+    """Cancel and wait; gives those that have not ended after `wait_s`. They are told again every second, because
+    `asyncio.wait_for` loses a cancellation that comes together with what it waits for (Python 3.11)."""
+    pending = set(tasks)
+    for _ in range(max(1, round(wait_s))):
+        if not pending:
+            break
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
+    return pending
 
 
 class TaskScope:

@@ -103,7 +103,8 @@ class JetStreamBus:
                     found = [await self._next(subscription)]
                     while subscription.pending_msgs and len(found) < batch:
                         found.append(await subscription.next_msg())
-                yield [_event(message) for message in found]
+                if events := envelope.read(map(_parts, found), self._stream):
+                    yield events
         finally:
             with suppress(Exception):
                 await subscription.unsubscribe()
@@ -145,9 +146,19 @@ class JetStreamBus:
         config = ConsumerConfig(
             ack_policy=AckPolicy.NONE,
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=after + 1,
+            opt_start_seq=await self._start(stream, after),
         )
         return await stream.subscribe(self._subject, ordered_consumer=True, config=config)
+
+    async def _start(self, stream: "JetStreamContext", after: int) -> int:
+        """Where to begin. A stream that has lost what comes next, or was made anew, is read from its beginning."""
+        state = (await stream.stream_info(self._stream)).state
+        if state.first_seq <= after + 1 <= state.last_seq + 1:
+            return after + 1
+        if after or state.first_seq > 1:
+            known = {"oldest": state.first_seq, "newest": state.last_seq}
+            log.error("bus_has_lost_events", bus=self._stream, after=after, **known)
+        return max(int(state.first_seq), 1)
 
     async def _open(self) -> "JetStreamContext":
         async with self._opening:
@@ -228,9 +239,8 @@ def _access(config: JetStreamBus.Config, around: BusSurroundings) -> dict[str, A
     return {"token": text.strip()}
 
 
-def _event(message: Any) -> Event:
-    place = message.metadata.sequence.stream
-    return envelope.event_of(message.headers or {}, message.data, place)
+def _parts(message: Any) -> tuple[dict[str, str], bytes, int]:
+    return message.headers or {}, message.data, message.metadata.sequence.stream
 
 
 @contextmanager

@@ -12,17 +12,21 @@ A message that was taken twice is recognised when the log takes it in.
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
+import structlog
 
 from events import envelope, fields, kafka
+from events.kafka_sending import ANSWER_S, Sending
 from events.model import Event
 from events.ports import Also, BadSourceConfig, BusAway, BusSurroundings, Place
 from events.registry import buses
 from events.tls import Tls
 
-_ANSWER_S = 10.0
+log = structlog.get_logger(__name__)
+
 _COPIES = 3
 
 
@@ -54,10 +58,12 @@ class KafkaBus:
         self._config = config
         self._around = around
         self._topic = config.topic or f"{around.namespace}-{around.name}"
-        self._opening = asyncio.Lock()
+        self._has_topic = False
+        # The same for as long as this object lives: a new client ends what the one before it has left open.
+        identity = f"{self._topic}-{around.ids.uid()}"
+        self._single = Sending(partial(self._client_that_sends, enable_idempotence=True))
+        self._batches = Sending(partial(self._client_that_sends, transactional_id=identity))
         self._transaction = asyncio.Lock()
-        self._single: Any = None
-        self._batches: Any = None
 
     async def publish(self, events: Sequence[Event], also: Also | None = None) -> Sequence[Event]:
         now = self._around.clock.now()
@@ -72,14 +78,22 @@ class KafkaBus:
         ]
 
     async def _send(self, events: Sequence[Event]) -> list[Any]:
-        producer = await self._producer()
-        return [await producer.send_and_wait(self._topic, **_record(event)) for event in events]
+        await self._make_topic()
+        async with self._single.use() as client:
+            return [await client.send_and_wait(self._topic, **_record(event)) for event in events]
 
     async def _send_all(self, events: Sequence[Event]) -> list[Any]:
-        producer = await self._producer(batches=True)
-        async with self._transaction, producer.transaction():
-            sent = [await producer.send(self._topic, **_record(event)) for event in events]
-            return list(await asyncio.gather(*sent))
+        await self._make_topic()
+        async with self._transaction, self._batches.use() as client:
+            try:
+                await client.begin_transaction()
+                sent = [await client.send(self._topic, **_record(event)) for event in events]
+                places = list(await asyncio.gather(*sent))
+                await client.commit_transaction()
+            except asyncio.CancelledError:
+                await self._batches.give_up()  # a transaction half done is nobody's to go on with
+                raise
+            return places
 
     async def read(
         self, consumer: str, after: int, *, batch: int = 500
@@ -89,66 +103,62 @@ class KafkaBus:
 
         only = TopicPartition(self._topic, 0)
         reader = AIOKafkaConsumer(
-            enable_auto_commit=False, isolation_level="read_committed", **self._client()
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            request_timeout_ms=int(ANSWER_S * 1000),
+            **self._client(),
         )
         try:
             with self._speaking():
-                await self._producer()  # makes the topic
+                await self._make_topic()
                 await reader.start()
                 reader.assign([only])
-                reader.seek(only, after)
+                reader.seek(only, await self._start(reader, only, after))
             while True:
                 with self._speaking():
                     found = await reader.getmany(only, timeout_ms=5000, max_records=batch)
                     if not found:
-                        async with asyncio.timeout(_ANSWER_S):
-                            await reader.end_offsets([only])
-                if records := found.get(only):
-                    yield [_event(record) for record in records]
+                        await kafka.ask(reader, [only])
+                if events := envelope.read(map(_parts, found.get(only, ())), self._topic):
+                    yield events
         finally:
-            await reader.stop()
+            await kafka.hang_up(reader)
+
+    async def _start(self, reader: Any, only: Any, after: int) -> int:
+        """Where to begin. A topic that has lost what comes next, or was made anew, is read from its beginning."""
+        oldest = (await reader.beginning_offsets([only]))[only]
+        newest = (await reader.end_offsets([only]))[only]
+        if oldest <= after <= newest:
+            return after
+        log.error("bus_has_lost_events", bus=self._topic, after=after, oldest=oldest, newest=newest)
+        return int(oldest)
 
     async def close(self) -> None:
-        for producer in (self._single, self._batches):
-            if producer is not None:
-                await producer.stop()
+        await self._single.close()
+        await self._batches.close()
 
-    async def _producer(self, *, batches: bool = False) -> Any:
-        if (ready := self._batches if batches else self._single) is not None:
-            return ready
-        async with self._opening:
-            if self._single is None:
-                await self._make_topic()
-                self._single = await self._started(enable_idempotence=True)
-            if batches and self._batches is None:
-                identity = f"{self._topic}-{self._around.ids.uid()}"
-                self._batches = await self._started(transactional_id=identity)
-            return self._batches if batches else self._single
-
-    async def _started(self, **options: Any) -> Any:
+    def _client_that_sends(self, **options: Any) -> Any:
         from aiokafka import AIOKafkaProducer
 
-        producer = AIOKafkaProducer(
+        return AIOKafkaProducer(
             acks="all",
             max_request_size=32 << 20,
-            request_timeout_ms=20_000,
+            request_timeout_ms=int(ANSWER_S * 1000),
+            transaction_timeout_ms=int(ANSWER_S * 1000),
             **self._client(),
             **options,
         )
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        return producer
 
     async def _make_topic(self) -> None:
         from aiokafka.admin import AIOKafkaAdminClient, NewTopic
         from aiokafka.errors import TopicAlreadyExistsError
 
-        admin = AIOKafkaAdminClient(**self._client())
-        await admin.start()
+        if self._has_topic:
+            return
+        admin = AIOKafkaAdminClient(request_timeout_ms=int(ANSWER_S * 1000), **self._client())
         try:
+            await admin.start()
             (known,) = await admin.describe_topics([self._topic])
             count = len(known["partitions"])
             if not count:
@@ -162,6 +172,7 @@ class KafkaBus:
                     f"the topic {self._topic} has {count} partitions; expected one,"
                     " because the log has one order: name another topic"
                 )
+            self._has_topic = True
         finally:
             await admin.close()
 
@@ -189,6 +200,6 @@ def _record(event: Event) -> dict[str, Any]:
     return {"value": event.data, "key": key, "headers": headers, "partition": 0}
 
 
-def _event(record: Any) -> Event:
-    headers = {name: value.decode() for name, value in record.headers}
-    return envelope.event_of(headers, record.value or b"", record.offset + 1)
+def _parts(record: Any) -> tuple[dict[str, str], bytes, int]:
+    headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+    return headers, record.value or b"", record.offset + 1

@@ -44,7 +44,6 @@ _SLICE = 500  # made events without a break
 _MOST = 4000
 _POLL_MS = 1000
 _QUIET_POLLS = 10
-_ANSWER_S = 10.0
 _ALIVE_S = 1.0
 _TELL_GROUP_S = 1.0
 _PAUSE = Backoff(base_s=0.1, factor=2, cap_s=5)
@@ -134,8 +133,7 @@ class KafkaSource:
         except KafkaError as error:
             raise kafka.KafkaAway(f"{config.url}: {await self._why(error)}") from error
         finally:
-            with suppress(KafkaError):
-                await consumer.stop()
+            await kafka.hang_up(consumer)
 
     async def _why(self, error: Exception) -> str:
         """The library keeps to itself why it could not connect: ask the first broker ourselves."""
@@ -249,7 +247,7 @@ class KafkaSource:
             quiet = 0 if batch.count else quiet + 1
             if quiet >= _QUIET_POLLS:
                 quiet = 0
-                await _ask(consumer)
+                await kafka.ask(consumer, consumer.assignment())
             limit, count = self._config.limit_events_per_second, batch.count
             ended = await asyncio.gather(
                 self._forward(consumer, publish, batch),
@@ -365,17 +363,6 @@ async def _rewound(
         found = await consumer.offsets_for_times({partition: int(rewind.time.timestamp() * 1000)})
         wanted = found[partition].offset if found.get(partition) else newest
     return int(min(max(wanted or 0, oldest), newest))
-
-
-async def _ask(consumer: "AIOKafkaConsumer") -> None:
-    """Silence may mean that nothing was sent, or that nobody is there. Raises kafka.KafkaAway."""
-    if not consumer.assignment():
-        return
-    try:
-        async with asyncio.timeout(_ANSWER_S):
-            await consumer.end_offsets(consumer.assignment())
-    except TimeoutError as error:
-        raise kafka.KafkaAway(f"the brokers have not answered for {_ANSWER_S:.0f} s") from error
 
 
 async def _be_alive(consumer: "AIOKafkaConsumer") -> None:

@@ -1,9 +1,11 @@
 """Long-lived tasks: a failure is raised, an early end is a fault, stopping is clean."""
 
 import asyncio
+import contextlib
 
 import pytest
 
+from bireme.kit import supervise
 from bireme.kit.supervise import EndedEarly, TaskScope, run_together
 
 
@@ -40,3 +42,35 @@ async def test_a_closed_scope_has_no_running_tasks() -> None:
     await asyncio.sleep(0)
     await scope.close()
     assert task.cancelled()
+
+
+async def test_a_task_that_lost_its_cancellation_is_told_again() -> None:
+    told = 0
+
+    async def deaf_once() -> None:
+        nonlocal told
+        while True:
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                told += 1
+                if told > 1:
+                    raise
+
+    task = asyncio.ensure_future(deaf_once())
+    await asyncio.sleep(0)
+    assert await supervise.end([task], 5) == set()
+    assert told == 2
+    assert task.cancelled()
+
+
+async def test_a_task_that_never_ends_is_named() -> None:
+    async def deaf() -> None:
+        for _ in range(4):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.get_running_loop().create_future()
+
+    task = asyncio.ensure_future(deaf())
+    await asyncio.sleep(0)
+    assert await supervise.end([task], 2) == {task}
+    assert await supervise.end([task], 5) == set()
