@@ -320,7 +320,7 @@ class KafkaSource:
 
         moment = self._around.clock.monotonic()
         offsets = {one: mark.offset for one, mark in self._marks.items()}
-        if not self._config.consumer_group or offsets == self._told:
+        if not self._config.consumer_group or not offsets or offsets == self._told:
             return
         if moment < self._tell_at and not now:
             return
