@@ -1,6 +1,6 @@
 """The incremental run equals a full replan also with locks, caches, hooks, daemons and deaths of the process."""
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.dag import fold
@@ -32,6 +32,5 @@ def _asks_again(change: dag.Change) -> bool:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), dies=st.booleans())
-@example(seed=272, dies=True)  # the hook of a daemon ends after a restart
 def test_with_locks_caches_and_hooks_a_step_equals_a_full_replan(seed: int, dies: bool) -> None:
     Compared(seed, dies=dies).play()
