@@ -32,7 +32,12 @@ def settled(turn: Turn, node: Node) -> None:
     except LangError as error:
         turn.rules.hook_failed(turn, node, str(error))
         return
-    turn.done(node)
+    if (
+        node.id,
+        node.phase,
+    ) not in turn.told:  # its end and that of its last hook may come together
+        turn.told.add((node.id, node.phase))
+        turn.done(node)
 
 
 def progressed(turn: Turn, node: Node) -> None:

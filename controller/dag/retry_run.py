@@ -146,7 +146,7 @@ def _above(run: Run, node: Node) -> Iterator[str]:
     """The groups around a node, and retries that failed."""
     owner = run.nodes.get(node.owner)
     while owner is not None:
-        if owner.type in _GROUPS or (owner.type == "Retry" and owner.phase in BAD):
+        if owner.type in _GROUPS or owner.type == "Retry":
             yield owner.id
         owner = run.nodes.get(owner.owner)
 

@@ -71,6 +71,7 @@ class Turn:
         self.faults: dict[str, str] = {}
         self.replan = False
         self.timeouts: set[str] = set()
+        self.told: set[tuple[str, str]] = set()  # ends, with their hooks, that their owners know of
         self._freed: dict[str, None] = {LATER: None} if run.index.blocked.get(LATER) else {}
         self._places = SLICE
         self.effects: list[Effect] = []

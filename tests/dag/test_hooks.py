@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from controller.dag import retry_run
+from controller.dag.model import Reported
+from executor.model import Report
 from tests.dag.play import LEAF, Play, spec
 
 RETRIED = {**LEAF, "name": "retried", "retryStrategy": {"limit": 1}}
@@ -62,6 +64,42 @@ def test_an_exit_hook_survives_a_stop_and_no_termination(operation: str, is_run:
     play = Play(spec(steps([step("a", "leaf", hooks={"exit": {"template": "leaf"}})])))
     play.ask(operation)
     assert (play.run.find("wf[0].a.onExit") is not None) is is_run
+
+
+@pytest.mark.parametrize(
+    ("main", "ended"),
+    [
+        (steps([step("a", "leaf"), step("z", "leaf")], [step("b", "leaf")]), "wf[0].a"),
+        (
+            dag(step("a", "leaf"), step("z", "leaf"), step("b", "leaf", dependencies=["a", "z"])),
+            "wf.a",
+        ),
+    ],
+    ids=["steps", "dag"],
+)
+def test_a_step_that_ends_together_with_its_hook_has_ended_once(
+    main: dict[str, Any], ended: str
+) -> None:
+    first = main["steps"][0][0] if "steps" in main else main["dag"]["tasks"][0]
+    first["hooks"] = running("steps" if "steps" in main else "tasks")
+    play = Play(spec(main))
+    play.says(ended, "started")
+    tasks = [play.out.pop(name) for name in (ended, f"{ended}.hooks.h")]
+    play.step(*(Reported(Report(task=t.id, state="succeeded", at=play.now)) for t in tasks))
+    assert play.run.phase == "Running"
+    assert all(not name.endswith(".b") for name in play.started)
+
+
+def test_a_manual_retry_works_inside_a_retried_template_that_had_succeeded() -> None:
+    main = {**steps([step("a", "leaf")], [step("b", "leaf")]), "retryStrategy": {"limit": 1}}
+    play = Play(spec(main))
+    play.ends("wf(0)[0].a")
+    play.ends("wf(0)[1].b")
+    again = retry_run.retry(play.run, play.now, restart_successful=True, selector="displayName=a")
+    play.take(again)
+    play.ends("wf(0)[0].a")
+    play.ends("wf(0)[1].b")
+    assert play.run.phase == "Succeeded"
 
 
 def test_containers_share_the_flags_of_their_pod() -> None:
