@@ -141,8 +141,10 @@ class KafkaSource:
         from aiokafka.errors import KafkaConnectionError, KafkaError
 
         config, around = self._config, self._around
-        if not isinstance(error, KafkaConnectionError) or not (config.tls or config.sasl):
+        if not isinstance(error, KafkaConnectionError):
             return tls.told(error)
+        if not (config.tls or config.sasl):
+            return "no broker answers"
         host, _, port = kafka.addresses(config.url)[0].rpartition(":")
         access = kafka.access(config.tls, config.sasl, around.secrets, around.place)
         try:

@@ -166,9 +166,12 @@ def _topic(engine: client.Client) -> str:
 def to_kafka(place: str, body: bytes) -> str:
     """Produce one message; says where it lies. Raises Failed when the broker does not take it."""
     import asyncio
+    import logging
 
     from aiokafka import AIOKafkaProducer
-    from aiokafka.errors import KafkaError
+    from aiokafka.errors import KafkaConnectionError, KafkaError
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is said once, by us
 
     broker, separator, topic = place.rpartition("/")
     if not separator:
@@ -179,6 +182,8 @@ def to_kafka(place: str, body: bytes) -> str:
         try:
             await producer.start()
             kept = await producer.send_and_wait(topic, body)
+        except KafkaConnectionError as error:
+            raise Failed(f"no broker answers at {broker}") from error
         except KafkaError as error:
             raise Failed(f"{place} did not take the message: {error}") from error
         finally:

@@ -19,6 +19,7 @@ from server.cli.root import bireme
 from tests.server.conftest import Running
 from tests.server.test_cli_engine import Terminal
 from tests.server.test_cli_run import HEAD, SLEEP, TEMPLATE
+from tests.servers.process import free_port
 
 QUICK = HEAD + "    - {name: main, container: {image: x, command: ['true']}}\n"
 
@@ -141,6 +142,14 @@ def test_our_own_errors_are_sentences_whoever_raises_them(monkeypatch: pytest.Mo
     monkeypatch.setattr("server.families.kinds", raises)
     done = typed("kinds")
     assert (done.exit_code, done.stderr) == (1, "Error: nothing there\n")
+
+
+@pytest.mark.e2e
+def test_a_broker_that_is_away_is_said_to_be_so_once() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    child = process("send", "kafka", "--to", f"{address}/orders", stdout=subprocess.PIPE)
+    _, said = child.communicate(timeout=60)
+    assert (child.returncode, said) == (1, f"Error: no broker answers at {address}\n")
 
 
 def process(*words: str, **options: Any) -> "subprocess.Popen[str]":
