@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import click
@@ -57,21 +58,28 @@ def changes(client: Client, name: str) -> Iterator[dict[str, Any]]:
     found = client.get(f"/api/v1/workflows/{client.namespace}/{segment(name)}")
     selector = f"metadata.name={found['metadata']['name']}"
     path = f"/api/v1/workflow-events/{client.namespace}"
+    for change in client.stream(path, **{"listOptions.fieldSelector": selector}):
+        if change["type"] == "DELETED":
+            raise Failed(f"workflow {name} was deleted", 404)
+        yield change["object"]
+
+
+@contextmanager
+def _unless_left(name: str) -> Iterator[None]:
+    """Says, to who stops watching, that the workflow is not stopped by it."""
     try:
-        for change in client.stream(path, **{"listOptions.fieldSelector": selector}):
-            if change["type"] == "DELETED":
-                raise Failed(f"workflow {name} was deleted", 404)
-            yield change["object"]
+        yield
     except KeyboardInterrupt:
-        click.echo(f"workflow {found['metadata']['name']} goes on without being watched", err=True)
+        click.echo(f"workflow {name} goes on without being watched", err=True)
         raise
 
 
 def until_over(client: Client, name: str) -> dict[str, Any]:
     """The workflow once it has ended."""
-    for found in changes(client, name):
-        if phase_of(found) in FINAL:
-            return found
+    with _unless_left(name):
+        for found in changes(client, name):
+            if phase_of(found) in FINAL:
+                return found
     raise Failed("the engine ended the watch; ask again with 'bireme get'")
 
 
@@ -79,10 +87,11 @@ def follow(client: Client, name: str, draw: "Drawing | None" = None) -> dict[str
     """Show the workflow at each change until it has ended; the workflow as it ended."""
     draw = draw or drawer()
     try:
-        for found in changes(client, name):
-            draw.show(found)
-            if phase_of(found) in FINAL:
-                break
+        with _unless_left(name):
+            for found in changes(client, name):
+                draw.show(found)
+                if phase_of(found) in FINAL:
+                    break
     finally:
         draw.leave()
     draw.close(found)
