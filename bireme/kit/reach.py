@@ -59,7 +59,8 @@ def _networks(words: Iterable[str]) -> Iterable[Network]:
 
 
 def _is_public(address: Address) -> bool:
-    return address.is_global and not address.is_multicast
+    """Reserved IPv6 holds `::a.b.c.d` too, an IPv4 address in a form nobody has a use for."""
+    return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
 def _plain(address: Address) -> Address:
