@@ -112,7 +112,7 @@ class Bench:
             return list(events)
         return []
 
-    async def arrived(self, count: int, patience_s: float = 20) -> list[Event]:
+    async def arrived(self, count: int, patience_s: float = 60) -> list[Event]:
         """The log once it holds that many events. What a real server sends takes its time."""
 
         async def are_here() -> bool:
