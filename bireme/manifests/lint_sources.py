@@ -37,12 +37,9 @@ def _door(config: Any) -> _Door | None:
 
 
 def _doubt(source: EventSource, path: str, door: _Door, first: str) -> Problem:
-    return Problem(
-        message=f"'{first}' listens on port {door.port} at {door.endpoint} already; only one of them is heard",
-        object=source.title,
-        file=source.file,
-        line=source.line(path),
-        path=path,
+    return source.problem(
+        f"'{first}' listens on port {door.port} at {door.endpoint} already; only one of them is heard",
+        path,
         advice="Choose another endpoint or port.",
         severity="warning",
     )

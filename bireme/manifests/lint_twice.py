@@ -22,12 +22,9 @@ def defined_twice(manifests: Iterable[Manifest[Any]]) -> Iterator[Problem]:
 
 def _doubt(manifest: Manifest[Any], known: Manifest[Any]) -> Problem:
     place = f"{known.file or 'the same text'}:{known.line('metadata.name')}"
-    return Problem(
-        message=f"{manifest.title} is defined at {place} already; one of the two is not in force",
-        object=manifest.title,
-        file=manifest.file,
-        line=manifest.line("metadata.name"),
-        path="metadata.name",
+    return manifest.problem(
+        f"{manifest.title} is defined at {place} already; one of the two is not in force",
+        "metadata.name",
         found=manifest.metadata.name,
         advice="Give one of the two another name, or remove it.",
         severity="warning",

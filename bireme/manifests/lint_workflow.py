@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 from bireme.kit.errors import Problem, UserError
 from bireme.manifests.control import RetryStrategy
@@ -21,26 +21,10 @@ from bireme.manifests.workflow import WorkflowSpec
 
 def workflow_doubts(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Problem]:
     """Warnings, placed by line; an expression that cannot be read is an error."""
-    for doubt in tag_faults(_plain(manifest, root)):
-        yield _problem(manifest, root, doubt, "error")
-    for doubt in _all(manifest, spec, root):
-        yield _problem(manifest, root, doubt, "warning")
-
-
-def _problem(
-    manifest: Manifest[Any], root: str, doubt: Doubt, severity: Literal["error", "warning"]
-) -> Problem:
-    path, message, advice = doubt
-    whole = f"{root}.{path}"
-    return Problem(
-        message=message,
-        object=manifest.title,
-        file=manifest.file,
-        line=manifest.line(whole),
-        path=whole,
-        advice=advice,
-        severity=severity,
-    )
+    for path, message, advice in tag_faults(_plain(manifest, root)):
+        yield manifest.problem(message, f"{root}.{path}", advice=advice)
+    for path, message, advice in _all(manifest, spec, root):
+        yield manifest.problem(message, f"{root}.{path}", advice=advice, severity="warning")
 
 
 def _plain(manifest: Manifest[Any], root: str) -> Any:

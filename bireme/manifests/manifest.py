@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from bireme.kit.errors import Problem
 from bireme.manifests.base import Metadata
 from bireme.manifests.yaml import Document
 
@@ -48,6 +49,13 @@ class Manifest(Generic[S]):
     def line(self, path: str = "") -> int:
         """Line (from 1) of a field path in the file, or of its nearest parent; 0 when unknown."""
         return self.document.line(path) if self.document else 0
+
+    def problem(self, message: str, path: str, **more: Any) -> Problem:
+        """A complaint about one of its fields, placed in its file; `more` are other fields of Problem."""
+        line = self.line(path)
+        return Problem(
+            message=message, object=self.title, file=self.file, line=line, path=path, **more
+        )
 
 
 def title(value: dict[str, Any]) -> str:

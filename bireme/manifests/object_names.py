@@ -21,11 +21,8 @@ def bad_names(manifest: Manifest[Any]) -> Iterator[Problem]:
         ("metadata.generateName", metadata.generate_name),
     ):
         if name and not _NAME.fullmatch(name):
-            yield Problem(
-                message=f"{name!r} cannot be the name of an object",
-                object=manifest.title,
-                file=manifest.file,
-                line=manifest.line(path),
-                path=path,
+            yield manifest.problem(
+                f"{name!r} cannot be the name of an object",
+                path,
                 advice="Use letters, digits, '-' and '.', a letter or digit first, at most 253.",
             )

@@ -119,14 +119,7 @@ def validate_event_bus(manifest: EventBus) -> list[Problem]:
 
 def problem(manifest: Manifest[Any], text: str, path: str, advice: str = "") -> Problem:
     """A complaint about a field of a manifest, placed in its file."""
-    return Problem(
-        message=text,
-        object=manifest.title,
-        file=manifest.file,
-        line=manifest.line(path),
-        path=path,
-        advice=advice or _advice(text),
-    )
+    return manifest.problem(text, path, advice=advice or _advice(text))
 
 
 def _first(manifest: Manifest[Any], check: Callable[[], None]) -> list[Problem]:

@@ -14,16 +14,16 @@ def problems(manifest: Manifest[Any]) -> Iterator[Problem]:
         from events import check
 
         for path, message in check.faults(manifest.raw.get("spec") or {}):
-            yield _placed(manifest, message, path)
+            yield manifest.problem(message, path)
         for path, message in check.unknown(manifest.raw.get("spec") or {}):
-            yield _placed(manifest, message, path, "warning")
+            yield manifest.problem(message, path, severity="warning")
     elif isinstance(manifest, Sensor):
         from sensors import check as rules
 
         for path, message in rules.faults(manifest.raw.get("spec") or {}):
-            yield _placed(manifest, message, path)
+            yield manifest.problem(message, path)
         for path, message in _unknown_triggers(manifest):
-            yield _placed(manifest, message, path, "warning")
+            yield manifest.problem(message, path, severity="warning")
 
 
 def _unknown_triggers(manifest: Sensor) -> Iterator[tuple[str, str]]:
@@ -34,14 +34,3 @@ def _unknown_triggers(manifest: Sensor) -> Iterator[tuple[str, str]]:
         if kind and kind not in triggers:
             path = f"spec.triggers[{index}].template.{kind}"
             yield path, f"this engine has no trigger of the kind '{kind}'"
-
-
-def _placed(manifest: Manifest[Any], message: str, path: str, severity: Any = "error") -> Problem:
-    return Problem(
-        message=message,
-        object=manifest.title,
-        file=manifest.file,
-        line=manifest.line(path),
-        path=path,
-        severity=severity,
-    )
