@@ -32,11 +32,9 @@ def settled(turn: Turn, node: Node) -> None:
     except LangError as error:
         turn.rules.hook_failed(turn, node, str(error))
         return
-    if (
-        node.id,
-        node.phase,
-    ) not in turn.told:  # its end and that of its last hook may come together
-        turn.told.add((node.id, node.phase))
+    end = (node.id, node.phase)
+    if end not in turn.told:  # its end and that of its last hook may come together
+        turn.told.add(end)
         turn.done(node)
 
 

@@ -55,11 +55,9 @@ def _archive(run: Run, body: Json) -> Json:
     """Where the step's log goes: what the template says wins over the workflow."""
     own: Json = body.get("archiveLocation") or {}
     whole = run.spec.get("archiveLogs")
-    return (
-        own
-        if whole is None or own.get("archiveLogs") is not None
-        else {**own, "archiveLogs": whole}
-    )
+    if whole is None or own.get("archiveLogs") is not None:
+        return own
+    return {**own, "archiveLogs": whole}
 
 
 def _body(run: Run, node: Node, definition: Definition) -> Json:
