@@ -12,7 +12,7 @@ from bireme.storage.ports import Row
 from controller import codec, listing, selectors, store, views
 from controller.births import LiveRun, Nursery, born_at
 from controller.dag.fold import index
-from controller.dag.status import of_nodes, status, summary
+from controller.dag.status import head, of_nodes, status, summary
 from controller.estimates import Estimates
 from controller.model import Change, Json, RunRow, SleeperRow, labels_of
 from controller.ports import WorkflowNotFound
@@ -178,11 +178,11 @@ async def _patiently(live: LiveRun) -> Json:
     nodes, run = list(live.run.nodes.values()), live.run
     if len(nodes) <= _AT_ONCE:
         return live_workflow(live)
-    head, told = summary(run), {}
+    found, told = head(run), {}
     for start in range(0, len(nodes), _AT_ONCE):
         await asyncio.sleep(0)
         told.update(of_nodes(run, nodes[start : start + _AT_ONCE]))
-    return _live(live, {**head, "nodes": told})
+    return _live(live, {**found, "nodes": told})
 
 
 def live_workflow(live: LiveRun) -> Json:

@@ -9,27 +9,32 @@ from controller.dag.model import Json, Node, NodeOutputs
 from controller.dag.phase import COMPLETED
 from controller.dag.state import Run
 
-# Beyond this many nodes the progress of each group (a walk over all it leads to) is left out.
-GROUP_PROGRESS_LIMIT = 5_000
+# Beyond this many nodes what needs a walk over all of them is left out: the progress of each group, faults of metrics.
+WALK_LIMIT = 5_000
 
 
 def status(run: Run) -> Json:
     """Argo's status JSON, with the whole node tree."""
-    return {**summary(run), "nodes": of_nodes(run, run.nodes.values())}
+    return {**head(run), "nodes": of_nodes(run, run.nodes.values())}
+
+
+def head(run: Run) -> Json:
+    """The status without the nodes, as one who asks for the whole workflow gets it."""
+    return {**summary(run), "conditions": conditions(run, measured=True)}
 
 
 def of_nodes(run: Run, nodes: Iterable[Node]) -> Json:
     """Some nodes of a run by their id."""
-    detailed = len(run.nodes) <= GROUP_PROGRESS_LIMIT
+    detailed = len(run.nodes) <= WALK_LIMIT
     return {node.id: of_node(run, node, detailed=detailed) for node in nodes}
 
 
 def summary(run: Run) -> Json:
-    """The same without the nodes."""
+    """The same as it is written at every step: without what is only found by a walk over the nodes, until the end."""
     found: Json = {
         "phase": run.phase,
         "progress": progress.of_run(run),
-        "conditions": conditions(run),
+        "conditions": conditions(run, measured=run.phase in COMPLETED),
     }
     if run.started:
         found["startedAt"] = variables.rfc3339(run.started)
@@ -45,7 +50,7 @@ def summary(run: Run) -> Json:
     return found
 
 
-def conditions(run: Run) -> list[Json]:
+def conditions(run: Run, *, measured: bool) -> list[Json]:
     """PodRunning once there were steps, Completed once it is over."""
     found = []
     if run.index.pods:
@@ -54,7 +59,7 @@ def conditions(run: Run) -> list[Json]:
         found.append({"type": "Completed", "status": "True"})
     if warning := _warning(run):
         found.append({"type": "SpecWarning", "status": "True", "message": warning})
-    if faults := ", ".join(measure.faults_of(run)):
+    if measured and len(run.nodes) <= WALK_LIMIT and (faults := ", ".join(measure.faults_of(run))):
         found.append({"type": "MetricsError", "status": "True", "message": faults})
     return found
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from controller.dag.measure import Fault, Sample
+from controller.listing import ListQuery
 from controller.measures import MOST, Measures
 from tests.controller.scripted import fails, hangs
 from tests.controller.worlds import World, workflow
@@ -149,3 +150,17 @@ async def test_without_faults_there_is_no_such_condition(world: World) -> None:
     made = await world.controller.create(workflow(measured(metric(counter={"value": "1"}))))
     ended = await world.end_of(made)
     assert "MetricsError" not in [c["type"] for c in ended["status"]["conditions"]]
+
+
+async def test_the_condition_is_told_to_who_asks_while_it_runs_and_costs_its_steps_nothing(
+    world: World,
+) -> None:
+    calls = [[{"name": "a", "template": "a"}], [{"name": "b", "template": "wait"}]]
+    bad = {**measured(metric("bad", counter={"value": "many"})), "name": "a"}
+    made = await world.controller.create(workflow({"name": "main", "steps": calls}, bad))
+    await asyncio.sleep(10)
+    whole = await world.controller.get("default", made["metadata"]["name"])
+    (listed,) = (await world.controller.list(ListQuery())).items
+    kinds = [[c["type"] for c in one["status"]["conditions"]] for one in (whole, listed)]
+    assert whole["status"]["phase"] == "Running"
+    assert [("MetricsError" in found) for found in kinds] == [True, False]
