@@ -99,7 +99,7 @@ def _behind(record: "ConsumerRecord") -> tuple[bytes, ...]:
     moment = gotime.of_milliseconds(record.timestamp).encode()
     if not record.headers:
         return b',"timestamp":"', moment, b'","headers":{}'
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     return b',"timestamp":"', moment, b'","headers":', orjson.dumps(headers)
 
 

@@ -47,7 +47,7 @@ def test_what_is_read_again_on_purpose_has_other_ids() -> None:
 
 def test_a_payload_has_upstreams_members_and_the_events_own_metadata() -> None:
     batch = Batch(1)
-    given = record(7, None, [("h", b"\xff"), ("h", b"x")])
+    given = record(7, None, [("h", b"\xff"), ("h", b"x"), ("without", None)])
     messages(json_body=False, metadata={"m": "x"}).take(batch, ONE, [given], 0)
     assert orjson.loads(batch.events[0].data) == {
         "topic": "orders",
@@ -55,7 +55,7 @@ def test_a_payload_has_upstreams_members_and_the_events_own_metadata() -> None:
         "partition": 3,
         "body": "",
         "timestamp": "2026-07-18 09:00:00.123 +0000 UTC",
-        "headers": {"h": "x"},
+        "headers": {"h": "x", "without": ""},
         "metadata": {"m": "x"},
     }
 
