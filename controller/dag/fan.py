@@ -39,6 +39,10 @@ def ended(turn: Turn, node: Node, child: Node) -> None:
     fan = turn.run.index.fans.get(node.id)
     if fan is None:
         return
+    if child.daemoned:
+        if child.id in fan.up:
+            return  # a hook of it has ended later
+        fan.up.add(child.id)
     fan.open -= 1
     if fan.open < 0:
         raise ImpossibleState(f"{node.name}: {child.name} ended twice")

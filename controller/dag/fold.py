@@ -95,13 +95,9 @@ def _enter_group(run: Run, node: Node) -> None:
         return
     if node.type == "StepGroup":
         around = scope.frame(run, node.boundary)
-        run.index.fans[node.id] = Fan(
-            _missing(run, node, steps.members_of(around, node.slot)), open=_open(run, node)
-        )
+        run.index.fans[node.id] = _fan(run, node, steps.members_of(around, node.slot))
     elif node.type == "TaskGroup":
-        run.index.fans[node.id] = Fan(
-            _missing(run, node, _rounds(run, node)), open=_open(run, node)
-        )
+        run.index.fans[node.id] = _fan(run, node, _rounds(run, node))
     elif node.type == "DAG":
         run.index.tasks[node.id] = _tasks(run, node)
 
@@ -117,12 +113,14 @@ def _missing(run: Run, node: Node, members: Iterator[Member]) -> Iterator[Member
     return (m for m in members if run.find(f"{base}.{m.name}") is None)
 
 
-def _open(run: Run, node: Node) -> int:
+def _fan(run: Run, node: Node, members: Iterator[Member]) -> Fan:
     children = [run.nodes[c] for c in node.children or ()]
-    return sum(
-        1
-        for c in children
-        if c.owner == node.id and "hooked" not in c.flags and not counted(run, node, c)
+    made = [c for c in children if c.owner == node.id and "hooked" not in c.flags]
+    done = [c for c in made if counted(run, node, c)]
+    return Fan(
+        _missing(run, node, members),
+        open=len(made) - len(done),
+        up={c.id for c in done if c.daemoned},
     )
 
 

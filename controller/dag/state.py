@@ -39,6 +39,8 @@ class Fan:
     ahead: Member | None = None
     exhausted: bool = False
     open: int = 0
+    up: set[str] = field(default_factory=set)
+    """The daemons that have been counted as done: a hook may end after that, and tells of them again."""
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class Tasks:
     ready: list[int] = field(default_factory=list)
     fresh: deque[int] = field(default_factory=deque)
     up: set[int] = field(default_factory=set)
-    """The daemons that have been counted as done: a hook may end after that, and tells of them again."""
+    """As `Fan.up`."""
 
 
 @dataclass(slots=True)

@@ -99,4 +99,8 @@ def _one(rng: Random, name: str, templates: list[str]) -> Json:
         found["continueOn"] = {"failed": True}
     if rng.random() < 0.2:
         found["hooks"] = {"exit": {"template": rng.choice(("leaf", "alone"))}}
+    if rng.random() < 0.15:
+        root, phase = "steps" if name[0] == "s" else "tasks", rng.choice(("Running", "Succeeded"))
+        seen = {"template": "leaf", "expression": f'{root}.{name}.status == "{phase}"'}
+        found.setdefault("hooks", {})["seen"] = seen
     return found

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controller.dag import retry_run
+from controller.dag import fold, retry_run
 from controller.dag.model import Reported
 from executor.model import Report
 from tests.dag.play import LEAF, Play, spec
@@ -139,3 +139,43 @@ def test_a_manual_retry_keeps_the_exit_hooks_of_what_had_succeeded() -> None:
     play.take(retry_run.retry(play.run, play.now))
     assert play.phase("wf[0].a.onExit") == "Succeeded"
     assert play.run.find("wf.onExit") is None
+
+
+DAEMON = {**LEAF, "name": "daemon", "daemon": True}
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_hook_that_starts_after_its_daemon_was_up_is_no_second_end_of_a_step(dies: bool) -> None:
+    hooked = step("a", "daemon", hooks=running("steps"))
+    groups = [hooked, step("b", "leaf"), step("c", "leaf")], [step("d", "leaf")]
+    play = Play(spec(steps(*groups), DAEMON))
+    play.ask("suspend")
+    play.says("wf[0].a", "started", ready=True)
+    if dies:
+        fold.index(play.run)
+    play.ask("resume")
+    play.says("wf[0].a", "started", ready=True)
+    play.ends("wf[0].b")
+    play.ends("wf[0].a.hooks.h")
+    assert "wf[1].d" not in play.started
+    play.ends("wf[0].c")
+    assert "wf[1].d" in play.started
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_hook_that_starts_after_its_daemon_was_up_is_no_second_end_of_a_task(dies: bool) -> None:
+    hooked = step("a", "daemon", hooks=running("tasks"))
+    tasks = hooked, step("b", "leaf", dependencies=["a"]), step("c", "leaf")
+    play = Play(spec(dag(*tasks), DAEMON))
+    play.ask("suspend")
+    play.says("wf.a", "started", ready=True)
+    if dies:
+        fold.index(play.run)
+    play.ask("resume")
+    play.says("wf.a", "started", ready=True)
+    play.ends("wf.a.hooks.h")
+    assert play.started.count("wf.b") == 1
+    play.ends("wf.b")
+    assert play.phase("wf") == "Running"
+    play.ends("wf.c")
+    assert play.phase("wf") == "Succeeded"
