@@ -68,7 +68,10 @@ class MemoryBackend:
 
     async def adopt(self, tasks: Collection[Task]) -> None:
         for task in tasks:
-            await self.start(task)
+            if task.id in self._running:
+                self._say(Report(task=task.id, state="started", at=self._clock.now()))
+            else:
+                await self.start(task)
 
     async def stop(self, task_id: str, grace: timedelta) -> None:
         if (acting := self._acting.get(task_id)) is None:

@@ -52,6 +52,13 @@ class Mortal:
         await self._steps.start(task)
         await self._life.may_end()
 
+    async def adopt(self, tasks: Collection[Task]) -> None:
+        for task in tasks:
+            await self._life.may_end()
+            self._steps.script(re.escape(task.node_name), _play_of(task, self._seed))
+            await self._steps.adopt([task])
+            await self._life.may_end()
+
     async def stop(self, task_id: str, grace: timedelta) -> None:
         await self._life.may_end()
         await self._steps.stop(task_id, grace)
@@ -62,10 +69,6 @@ class Mortal:
             for report in await self._steps.next_reports():
                 await self._life.may_end()
                 yield report
-
-    async def adopt(self, tasks: Collection[Task]) -> None:
-        for task in tasks:
-            await self.start(task)
 
     async def logs(self, task_id: str, follow: bool) -> AsyncIterator[bytes]:
         async for chunk in self._steps.logs(task_id, follow):

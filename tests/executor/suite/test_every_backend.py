@@ -95,6 +95,24 @@ async def test_adopting_a_task_that_never_started_starts_it(actor: Actor) -> Non
     assert (await actor.end(task)).state == "succeeded"
 
 
+async def test_a_step_that_outlived_its_engine_is_told_as_started_again(
+    actor: Actor, root: Path
+) -> None:
+    task = actor.task("outlives", Play(seconds=60))
+    await actor.start(task)
+    await actor.until(task, "started")
+    later = actor
+    if isinstance(actor.backend, ProcessBackend):
+        await actor.backend.close()
+        later = Actor(open_process_backend(root))
+    later.reports.clear()
+    await later.backend.adopt([task])
+    assert (await later.until(task, "started")).state == "started"
+    await later.backend.stop(task.id, timedelta(seconds=0))
+    assert (await later.end(task)).state == "failed"
+    await later.backend.close()
+
+
 async def test_stop_ends_a_step_with_the_code_of_sigterm(actor: Actor) -> None:
     task = actor.task("long", Play(seconds=60))
     await actor.start(task)
