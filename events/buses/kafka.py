@@ -113,8 +113,10 @@ class KafkaBus:
             with self._speaking():
                 await self._make_topic()
                 await reader.start()
+                start = await self._start(reader, only, after)
+                # At once one after the other: a partition without a place is given up by the library, for good.
                 reader.assign([only])
-                reader.seek(only, await self._start(reader, only, after))
+                reader.seek(only, start)
             while True:
                 with self._speaking():
                     found = await reader.getmany(only, timeout_ms=5000, max_records=batch)
