@@ -19,7 +19,6 @@ from bireme.kit.errors import InvalidManifest, Problem
 from bireme.kit.ids import Ids, digest
 from bireme.manifests import decode, validate
 from controller import codec, merge, sleepers, templates
-from controller.dag import measure
 from controller.dag import model as dag
 from controller.dag.advance import advance
 from controller.dag.begin import begin
@@ -71,15 +70,19 @@ class Newborn:
     rest: SleeperRow | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Checked:
-    """A spec that passed its checks, as it was then. `lower` are the arguments of its template and of the defaults."""
+    """A spec that passed its checks, as it was then. `lower` are the arguments of its template and of the defaults.
+
+    `library` is set once there has been a run of it.
+    """
 
     spec: Json
     stored_spec: Json | None
     templates: dict[str, Json]
     lower: tuple[Json, ...]
     config_maps: dict[str, dict[str, str]]
+    library: Library | None = None
 
     def definition(self, manifest: Json) -> Definition:
         """What a run of `manifest`, which differs from this spec only in its arguments, is made of.
@@ -148,9 +151,10 @@ class Nursery:
         `attempt`, for a name that was taken).
         """
         named = self._named(manifest, firing, attempt)
-        definition = self._definition(named)
+        checked = self._checked_spec(named)
         uid = str(UUID(hex=digest("run", firing))) if firing else self._ids.uid()
-        live = self.revive(definition, uid, now)
+        live = self.revive(checked.definition(named), uid, now, checked.library)
+        checked.library = live.run.library
         planted = seed(live.run) if seed else []
         if self._waits:
             entry = _first_entry(live, planted, now) if planted else None
@@ -176,8 +180,14 @@ class Nursery:
         rest = sleepers.row_of(live, first.effects, now)
         return Newborn(live, codec.new_row(live, firing), entry, first.effects, rest)
 
-    def revive(self, definition: Definition, uid: str, created_at: datetime) -> LiveRun:
-        """The run as it was before its first step."""
+    def revive(
+        self,
+        definition: Definition,
+        uid: str,
+        created_at: datetime,
+        library: Library | None = None,
+    ) -> LiveRun:
+        """The run as it was before its first step. `library`: what is compiled of its templates, where it is known."""
         metadata = definition.metadata
         labels = metadata.get("labels") or {}
         namespace = metadata["namespace"]
@@ -194,10 +204,10 @@ class Nursery:
         )
         cron = cron_key(namespace, labels[CRON]) if CRON in labels else None
         run = begin(source)
-        run.library = self._library(definition, source)
+        run.library = library or self._library(definition, source)
         return LiveRun(
             uid, namespace, metadata["name"], definition, created_at, run, cron,
-            has_metrics=measure.has_any(run),
+            has_metrics=run.library.has_metrics,
         )  # fmt: skip
 
     def _named(self, manifest: Json, firing: str, attempt: int) -> Json:
@@ -222,14 +232,14 @@ class Nursery:
             letters += _LETTERS[place]
         return letters
 
-    def _definition(self, manifest: Json) -> Definition:
+    def _checked_spec(self, manifest: Json) -> _Checked:
         spec = manifest.get("spec")
         key = _fingerprint(spec, manifest["metadata"]["namespace"], self._shelf.version)
         known = self._checked.get(key)
         if known is None or not _is_plain(manifest["metadata"]):
             known = self._check(manifest)
             self._checked.put(key, known)
-        return known.definition(manifest)
+        return known
 
     def _check(self, manifest: Json) -> _Checked:
         decoded = decode.decode(manifest)
@@ -322,9 +332,9 @@ def _fingerprint(spec: Any, namespace: str, version: int) -> "Key":
 
 def _is_plain(metadata: Json) -> bool:
     """Whether the metadata needs no closer look: what can be wrong with it is its length and its labels' types."""
-    labels = (metadata.get("labels") or {}, metadata.get("annotations") or {})
-    values = (value for held in labels if isinstance(held, dict) for value in held.values())
-    return len(metadata["name"]) <= LONGEST_NAME and all(type(value) is str for value in values)
+    notes = [metadata.get("labels"), metadata.get("annotations")]
+    held = [value for note in notes if isinstance(note, dict) for value in note.values()]
+    return len(metadata["name"]) <= LONGEST_NAME and all(type(value) is str for value in held)
 
 
 def _masked(parameter: Any) -> Any:

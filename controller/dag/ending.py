@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from bireme.lang import tags
 from bireme.lang.errors import LangError
 from controller.dag import execute, expressions, names, scope, substitute, variables
 from controller.dag.hooks import exit_hook
@@ -83,7 +82,7 @@ def _start_handler(turn: Turn, root: Node, handler: Json) -> None:
 
 def _resolved(run: Run, arguments: Json) -> Json:
     """With values for tags, and the artifacts of the workflow where `from` names one."""
-    found: Json = substitute.resolve(tags.compile_tags(arguments), run.variables)
+    found: Json = substitute.fill(arguments, run.variables)
     artifacts = found.get("artifacts") or []
     return {**found, "artifacts": [_located(run, a) for a in artifacts]} if artifacts else found
 
@@ -168,9 +167,7 @@ def _start_hooks(turn: Turn, root: Node) -> None:
 
 
 def _start_hook(turn: Turn, root: Node, name: str, hook: Json) -> None:
-    arguments = substitute.resolve(
-        tags.compile_tags(hook.get("arguments") or {}), turn.run.variables
-    )
+    arguments = substitute.fill(hook.get("arguments") or {}, turn.run.variables)
     call = execute.Call(
         name=names.hook_name(root.name, name),
         holder=hook,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from bireme.lang import tags
 from bireme.lang.errors import LangError
 from controller.dag import bodies, dag_template, execute, expressions, names, scope, substitute
 from controller.dag.model import Json, Node
@@ -178,7 +177,7 @@ def _start(turn: Turn, node: Node, name: str, hook: Json) -> None:
     around = own_scope(turn.run, node)
     if absent := bodies.absent_in(given, around):
         given = bodies.without(given, absent)
-    resolved = substitute.resolve(tags.compile_tags(given), around)
+    resolved = substitute.fill(given, around)
     if absent:
         resolved = {**resolved, "absent": absent}
     if resolved.get("artifacts"):

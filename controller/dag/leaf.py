@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from bireme.lang import goduration, tags
+from bireme.lang import goduration
 from bireme.lang.errors import LangError
 from controller.dag import containers, execute, outputs, scope, substitute
 from controller.dag.library import Definition
@@ -74,7 +74,7 @@ def _volumes(run: Run, definition: Definition) -> list[Json]:
         return []
     volumes = [v for v in run.spec.get("volumes") or () if v["name"] in definition.mounts]
     claims = (c["metadata"]["name"] for c in run.spec.get("volumeClaimTemplates") or ())
-    found: list[Json] = substitute.resolve(tags.compile_tags(volumes), run.variables)
+    found: list[Json] = substitute.fill(volumes, run.variables)
     return [*found, *({"name": c, "claimTemplate": True} for c in claims if c in definition.mounts)]
 
 

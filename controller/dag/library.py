@@ -197,6 +197,17 @@ class Library:
         self._lists: dict[str, dict[str, Json]] = {}
         self._definitions: dict[str, Definition] = {}
 
+    @cached_property
+    def has_metrics(self) -> bool:
+        """Whether the workflow, or a template of its own or of others that it may call, has metrics."""
+        spec = self._source.spec
+        templates = (
+            template
+            for held in (spec, *self._source.templates.values())
+            for template in held.get("templates") or ()
+        )
+        return any(map(metrics_of, (spec, self._defaults, *templates)))
+
     def find(self, scope: str, holder: Mapping[str, Any], site: str) -> Definition:
         """The template that a step, task or hook (`holder`) in `scope` runs.
 
@@ -277,6 +288,11 @@ class Library:
         if around.kind == "dag":
             return dict(around.template["dag"]["tasks"][int(index)])
         return dict(around.template["steps"][int(group)][int(index)])
+
+
+def metrics_of(holder: Json) -> list[Json]:
+    """The metrics that a workflow or a template declares."""
+    return (holder.get("metrics") or {}).get("prometheus") or []
 
 
 def merge(base: Any, over: Any) -> Any:

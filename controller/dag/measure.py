@@ -11,6 +11,7 @@ from typing import Literal
 from bireme.kit.errors import UserError
 from bireme.lang import tags, when
 from controller.dag import ending, resources, scope
+from controller.dag.library import metrics_of
 from controller.dag.model import Json, Node
 from controller.dag.phase import COMPLETED, FULFILLED
 from controller.dag.state import Run
@@ -53,7 +54,7 @@ def of_node(run: Run, node: Node, now: datetime) -> Iterator[Measured]:
 
 def of_run(run: Run) -> Iterator[Measured]:
     """What a run that has ended wants to be said."""
-    if metrics := _metrics(run.spec):
+    if metrics := metrics_of(run.spec):
         known = {**_variables(run, run.finished), "workflow.status": run.phase}
         known |= {"workflow.failures": ending.failures(run), "status": run.phase}
         known |= _resources(resources.of_run(run))
@@ -62,7 +63,7 @@ def of_run(run: Run) -> Iterator[Measured]:
 
 def faults_of(run: Run) -> list[str]:
     """The metrics of what has ended that could not be computed, each message once, for the condition MetricsError."""
-    if not has_any(run):
+    if not run.library.has_metrics:
         return []
     ended = ((node, at) for node in run.nodes.values() if (at := node.finished) is not None)
     measured = [one for node, at in ended for one in of_node(run, node, at)]
@@ -73,27 +74,14 @@ def faults_of(run: Run) -> list[str]:
 
 def right_now(run: Run, now: datetime) -> Iterator[Measured]:
     """The realtime gauges of a run that has not ended and of its nodes."""
-    yield from _all(_realtime(_metrics(run.spec)), _variables(run, now))
+    yield from _all(_realtime(metrics_of(run.spec)), _variables(run, now))
     for node in run.nodes.values():
         if node.phase not in FULFILLED and node.template and "retried" not in node.flags:
             yield from _all(_realtime(_declared(run, node)), _known(run, node, now))
 
 
-def has_any(run: Run) -> bool:
-    """Whether the workflow or a template of its own or of others that it may call has metrics."""
-    specs = [run.spec, *run.source.templates.values()]
-    defaults = run.spec.get("templateDefaults") or {}
-    return bool(_metrics(run.spec) or _metrics(defaults)) or any(
-        _metrics(template) for spec in specs for template in spec.get("templates") or ()
-    )
-
-
-def _metrics(holder: Json) -> list[Json]:
-    return (holder.get("metrics") or {}).get("prometheus") or []
-
-
 def _declared(run: Run, node: Node) -> list[Json]:
-    return _metrics(run.definition(node).template) if node.template else []
+    return metrics_of(run.definition(node).template) if node.template else []
 
 
 def _realtime(metrics: Iterable[Json]) -> list[Json]:

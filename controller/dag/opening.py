@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from bireme.lang import tags
 from bireme.lang.errors import LangError
 from controller.dag import ending, execute, expressions, gates, locks, substitute, variables
 from controller.dag.model import Acquire, Begin, Json, Locked, Release
@@ -51,7 +50,7 @@ def want_locks(turn: Turn) -> None:
     if not asked:
         turn.change_run(hold=None)
         return
-    found = substitute.resolve(tags.compile_tags(asked), run.variables)
+    found = substitute.fill(asked, run.variables)
     turn.change_run(hold=locks.wanted(found, run.source.namespace))
 
 
@@ -116,7 +115,7 @@ def set_deadline(turn: Turn) -> None:
 def enter(turn: Turn) -> None:
     """Execute the entrypoint."""
     run: Run = turn.run
-    arguments = substitute.resolve(tags.compile_tags(ending.workflow_arguments(run)), run.variables)
+    arguments = substitute.fill(ending.workflow_arguments(run), run.variables)
     call = execute.Call(
         name=run.name, holder={"template": run.spec.get("entrypoint", "")}, arguments=arguments
     )

@@ -1,5 +1,6 @@
 """Nodes as changes of the history: what is worth writing of a new one, and what goes with one that leaves."""
 
+from operator import attrgetter
 from typing import Any
 
 from controller.dag.model import Node
@@ -8,16 +9,13 @@ from controller.dag.state import Run
 
 def born(node: Node) -> dict[str, Any]:
     """The fields of a new node that are not what they usually are, its children apart."""
-    defaults = _BLANK
-    return {
-        name: value
-        for name in NODE_FIELDS
-        if (value := getattr(node, name)) is not None and value != getattr(defaults, name)
-    }
+    fields = zip(NODE_FIELDS, _values(node), _USUAL, strict=True)
+    return {name: value for name, value, usual in fields if value is not None and value != usual}
 
 
-_BLANK = Node(id="", name="", type="Pod", phase="")
 NODE_FIELDS = tuple(f for f in Node.__struct_fields__ if f not in {"id", "children"})
+_values = attrgetter(*NODE_FIELDS)
+_USUAL = _values(Node(id="", name="", type="Pod", phase=""))
 
 
 def purge(run: Run, gone: set[str]) -> None:

@@ -24,12 +24,17 @@ def resolve(
     return value
 
 
+def fill(value: Any, scope: Variables) -> Any:
+    """`resolve` for a value that is filled in once."""
+    return resolve(tags.compile_tags(value), scope) if has_tags(value) else value
+
+
 def has_tags(value: Any) -> bool:
-    """Whether any string in the value still opens a tag."""
+    """Whether any string in the value, keys too, still opens a tag."""
     if isinstance(value, str):
         return "{{" in value
     if isinstance(value, dict):
-        return any(map(has_tags, value.values()))
+        return "{{" in "".join(value) or any(map(has_tags, value.values()))
     return isinstance(value, list) and any(map(has_tags, value))
 
 

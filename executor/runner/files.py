@@ -8,6 +8,7 @@ the step was claimed and is never started again. Once it has ended, a line in th
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 LOG = ".log"
@@ -32,12 +33,12 @@ def wall() -> float:
     return time.time()  # noqa: TID251  the runner imports nothing of ours, so it has no Clock
 
 
-def claim(folder: str) -> int:
+def claim(folder: str, make_run: Callable[[str], None]) -> int:
     """Make the step ours: the open log. Raises FileExistsError when it was claimed before."""
     try:
         _make(folder)
     except FileNotFoundError:  # the first step of its run
-        _make(folder[: folder.rindex("/")])
+        make_run(folder[: folder.rindex("/")])
         _make(folder)
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
     return os.open(folder + LOG, flags, 0o644)

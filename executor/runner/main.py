@@ -16,6 +16,7 @@ SOCKET = "runner.sock"
 LOCK = "runner.lock"
 PROTOCOL = 1
 _LINGER_S = 5.0
+_QUIET_S = 0.01
 _STARTS_PER_TURN = 8
 
 
@@ -31,7 +32,7 @@ class Connection:
     def lines(self) -> list[bytes] | None:
         """Whole lines that have come; None when the engine is gone."""
         try:
-            chunk = self.plug.recv(1 << 18)
+            chunk = self.plug.recv(1 << 16)
         except BlockingIOError:
             return []
         except OSError:
@@ -88,12 +89,19 @@ class Runner:
         self._start_some()
         for fd, connection in list(self._connections.items()):
             self._flush(fd, connection)
+        if not events:
+            self._steps.rest()
         return bool(events) or not is_idle
 
     def _timeout(self, is_idle: bool) -> float | None:
         if self._pending:
             return 0.0
-        return _LINGER_S if is_idle else self._steps.next_timer()
+        if is_idle:
+            return _LINGER_S
+        timer = self._steps.next_timer()
+        if self._steps.is_rested:
+            return timer
+        return _QUIET_S if timer is None else min(timer, _QUIET_S)
 
     def _handle(self, fd: int) -> None:
         if fd == self._listener.fileno():

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from executor.runner import exits, files, journal, processes, serial, spawn
+from executor.runner import exits, files, journal, processes, serial, spare, spawn
 from executor.runner.spawn import Message
 
 Tell = Callable[[str], None]
@@ -61,6 +61,7 @@ class Steps:
         self._timers: list[tuple[float, str, int]] = []
         self._unwritten: list[tuple[str, str]] = []
         self._turns = serial.Turns()
+        self._spare = spare.Spare(f"{root}/steps")
         self._next_trim = 0.0
         self.base_env: dict[str, str] = {}
         self.log_bytes = 0
@@ -91,7 +92,7 @@ class Steps:
             return
         folder = self._folder(task)
         try:
-            log = files.claim(folder)
+            log = files.claim(folder, self._spare.become)
         except FileExistsError:
             self._known(task, folder)
         except OSError as error:
@@ -155,6 +156,15 @@ class Steps:
         waiting, self._unwritten = self._unwritten, []
         for task, record in waiting:
             self._write(task, record)
+
+    def rest(self) -> None:
+        """Nothing is to do right now: the time to prepare for what comes."""
+        if self._spare.is_wanted:
+            self._spare.prepare()
+
+    @property
+    def is_rested(self) -> bool:
+        return not self._spare.is_wanted
 
     @property
     def is_idle(self) -> bool:
