@@ -7,12 +7,8 @@ Called with the `spec` as plain JSON values; opens nothing.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from bireme.kit.errors import MissingExtra, UserError
-from bireme.manifests.events import SASLConfig, TLSConfig
-from bireme.manifests.validate_events import InvalidAt, check_sasl, check_tls
-from events import fields
+from events import blocks, fields
 from events.filtering import PayloadFilter
 from events.inlet import Configured
 from events.ports import BadSourceConfig, Surroundings
@@ -20,10 +16,6 @@ from events.registry import sources
 from events.run import configured
 
 Fault = tuple[str, str]  # path, message
-_SHARED: tuple[tuple[str, Any, Any], ...] = (
-    ("tls", TLSConfig, check_tls),
-    ("sasl", SASLConfig, check_sasl),
-)
 
 
 def faults(spec: Mapping[str, Any]) -> Iterator[Fault]:
@@ -40,24 +32,10 @@ def faults(spec: Mapping[str, Any]) -> Iterator[Fault]:
         if fault := _refusal(one, config):
             yield path, fault
         else:
-            yield from _blocks(one.config, path)
+            yield from ((f"{path}.{name}", said) for name, said in blocks.faults(one.config))
         expression = getattr(getattr(config, "filter", None), "expression", None)
         if expression is not None:
             yield from _filter(expression, f"{path}.filter.expression")
-
-
-def _blocks(config: Any, path: str) -> Iterator[Fault]:
-    """What Argo would not take of the blocks that several kinds share."""
-    for name, kind, rule in _SHARED:
-        if config.get(name) is not None:
-            try:
-                rule(msgspec.convert(config[name], kind, strict=False))
-            except InvalidAt as error:
-                yield f"{path}.{name}", str(error)
-    auth = config.get("auth") or {}
-    if bool(auth.get("username")) != bool(auth.get("password")):
-        missing = "password" if auth.get("username") else "username"
-        yield f"{path}.auth", f"{missing} missing"
 
 
 def _refusal(one: Configured, config: Any) -> str:

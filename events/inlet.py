@@ -15,7 +15,7 @@ from bireme.kit.backoff import Backoff
 from bireme.kit.errors import BiremeError, UserError
 from bireme.kit.ids import Ids, digest
 from bireme.storage.ports import Transaction
-from events import fields
+from events import blocks, fields
 from events.model import Event
 from events.patience import until_durable
 from events.ports import (
@@ -139,9 +139,12 @@ class Inlet:
         if expression is not None:
             self._filter = _compiled(expression, f"{path}.filter.expression")
         try:
-            return kind(config, self._around)
+            source = kind(config, self._around)
         except BadSourceConfig as error:
             raise BadSourceConfig(f"{path}: {error}") from error
+        for name, complaint in blocks.faults(self.one.config):
+            raise BadSourceConfig(f"{path}.{name}: {complaint}")
+        return source
 
     async def _listen(self, source: EventSource) -> str:
         """Run the source until it ends; returns why it did. A source should not end, so that is a fault too."""

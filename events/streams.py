@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
+import msgspec
 import orjson
 
 from bireme.kit.errors import MissingExtra, ServiceError
@@ -57,7 +58,7 @@ class Poison(EventsError):
 
 
 def body(raw: bytes, json_body: bool) -> Any:
-    """The message as payloads hold it: JSON as it was written, else base64. Raises Poison."""
+    """The message as payloads hold it: JSON as it was written but for blanks, else base64. Raises Poison."""
     return orjson.Fragment(body_text(raw, json_body))
 
 
@@ -71,7 +72,12 @@ def body_text(raw: bytes, json_body: bool) -> bytes:
         orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Poison(f"jsonBody is true, but this is no JSON: {error}", raw) from error
-    return raw
+    return compact(raw)
+
+
+def compact(text: bytes) -> bytes:
+    """JSON without blanks between its parts, as upstream embeds it: a parameter that takes an object is its text."""
+    return msgspec.json.format(text, indent=-1)
 
 
 def event(

@@ -23,7 +23,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from events import fields, hooks, rest, webhooks
+from events import fields, hooks, rest, streams, webhooks
 from events.github_app import InstallationToken
 from events.http import Refused
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
@@ -258,7 +258,7 @@ def _is_signed(request: web.BaseRequest, key: bytes, body: bytes) -> bool:
 
 
 def _body(request: web.BaseRequest, body: bytes, delivery: str) -> bytes:
-    """GitHub's object with the event's name and delivery id as its last members; its own bytes are not re-encoded."""
+    """GitHub's object with the event's name and delivery id as its last members; its numbers and order are kept."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip() == webhooks.FORM:
         body = parse_qs(body, max_num_fields=100).get(b"payload", [b""])[0]
     try:
@@ -271,5 +271,5 @@ def _body(request: web.BaseRequest, body: bytes, delivery: str) -> bytes:
         "X-GitHub-Event": request.headers.get("X-GitHub-Event", ""),
         "X-GitHub-Delivery": delivery,
     }
-    start = body.rstrip()[:-1] + (b"," if parsed else b"")
+    start = streams.compact(body)[:-1] + (b"," if parsed else b"")
     return start + orjson.dumps(added)[1:]

@@ -60,7 +60,7 @@ class NatsSource:
     class Config(fields.Fields, frozen=True, kw_only=True):
         url: str = ""
         subject: str = ""
-        queue: str = ""
+        queue: str | None = None
         jetstream: JetStream | None = None
         json_body: bool = False
         auth: NatsAuth | None = None
@@ -74,6 +74,8 @@ class NatsSource:
             raise BadSourceConfig("url is missing: write the address of the server")
         if not config.subject:
             raise BadSourceConfig("subject is missing: write what to listen to")
+        if config.queue == "":
+            raise BadSourceConfig("queue group cannot be empty if specified: name it or remove it")
         self._config = config
         self._around = surroundings
         self._forward = streams.Forwarder["Msg"](surroundings, self._event, _where)
@@ -151,7 +153,7 @@ class NatsSource:
     async def _listen(
         self, client: "Client", inbox: "streams.Inbox[Msg]", publish: Publish
     ) -> None:
-        await client.subscribe(self._config.subject, queue=self._config.queue, cb=inbox.put)
+        await client.subscribe(self._config.subject, queue=self._config.queue or "", cb=inbox.put)
         await client.flush()
         self._around.ready()
         while True:

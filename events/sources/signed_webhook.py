@@ -96,10 +96,9 @@ class SignedWebhookSource:
 
     def _accept(self, request: web.BaseRequest, body: bytes) -> NewEvent:
         self._verify(request, body)
-        webhooks.parsed(body)
         payload: dict[str, Any] = {
             "header": webhooks.headers(request),
-            "body": orjson.Fragment(body),
+            "body": webhooks.embedded(body),
         }
         if self._config.metadata:
             payload["metadata"] = self._config.metadata

@@ -120,7 +120,7 @@ class SnsSource:
     def _event(self, request: web.BaseRequest, envelope: Envelope, body: bytes) -> NewEvent:
         payload: dict[str, Any] = {
             "header": webhooks.headers(request),
-            "body": orjson.Fragment(body),
+            "body": webhooks.embedded(body),
         }
         if self._config.metadata:
             payload["metadata"] = self._config.metadata

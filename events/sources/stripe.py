@@ -21,7 +21,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from events import fields, hooks, rest, webhooks
+from events import fields, hooks, rest, streams, webhooks
 from events.http import Refused
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
@@ -103,7 +103,7 @@ class StripeSource:
             raise Refused(400, "failed to parse the event")
         if self._config.event_filter and event["type"] not in self._config.event_filter:
             raise Refused(400, "invalid event")
-        payload: dict[str, Any] = {"event": orjson.Fragment(body)}
+        payload: dict[str, Any] = {"event": orjson.Fragment(streams.compact(body))}
         if self._config.metadata:
             payload["metadata"] = self._config.metadata
         return NewEvent(data=orjson.dumps(payload), dedup=str(event.get("id") or ""))

@@ -4,7 +4,8 @@
       webhook:
         push: {endpoint: /push, method: POST, port: "12000", authSecret: {name: hook, key: token}}
 
-Payload: `{"header": {name: [values]}, "body": …, "metadata": {…}}`; the body is kept byte for byte.
+Payload: `{"header": {name: [values]}, "body": …, "metadata": {…}}`; the body as it was written, but for blanks between
+its parts.
 """
 
 from typing import Any
@@ -52,12 +53,12 @@ def _body(request: web.BaseRequest, body: bytes) -> Any:
         raise Refused(400, f"unsupported method: {request.method}")
     if request.headers.get("Content-Type") == webhooks.FORM:
         return _form(body.decode("utf-8", "replace"))
-    webhooks.parsed(body)
-    return orjson.Fragment(body)
+    return webhooks.embedded(body)
 
 
 def _form(text: str) -> dict[str, list[str]]:
     try:
-        return parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FORM_FIELDS)
+        found = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FORM_FIELDS)
     except ValueError as error:
         raise Refused(400, f"the form cannot be read: {error}") from error
+    return dict(sorted(found.items()))

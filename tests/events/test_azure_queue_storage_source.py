@@ -40,7 +40,7 @@ async def test_a_message_becomes_one_event_and_leaves_the_queue(
     assert list(payload) == ["body", "messageID", "insertionTime", "metadata"]
     assert payload["messageID"] == sent
     assert payload["insertionTime"] == "2026-11-26T14:00:00Z"
-    assert b'"body":{"n": 1.50, "sign": "<&>"}' in event.data
+    assert b'"body":{"n":1.50,"sign":"<&>"}' in event.data
     await until(lambda: queue.deleted == [sent], "it is deleted")
 
 

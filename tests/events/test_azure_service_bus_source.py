@@ -52,7 +52,7 @@ async def test_a_message_becomes_one_event_and_leaves_the_queue(
         "sequenceNumber": 1, "subject": None, "metadata": {"team": "shop"},
     }  # fmt: skip
     assert list(payload)[:2] == ["applicationProperties", "body"]
-    assert b'"body":{"n": 1.50}' in event.data
+    assert b'"body":{"n":1.50}' in event.data
     await until(lambda: len(bus.completed) == 1, "it is completed")
 
 

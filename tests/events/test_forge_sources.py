@@ -85,7 +85,7 @@ async def test_gitlabs_token_is_verified_also_without_managed_hooks(
     assert await gitlab.post(body, **right) == (200, "success")
     (event,) = await bench.events()
     assert list(json.loads(event.data)) == ["headers", "body", "metadata"]
-    assert b'"body":{"n": 9007199254740993}' in event.data
+    assert b'"body":{"n":9007199254740993}' in event.data
 
 
 async def test_gitlabs_hooks_are_registered_and_kept_right(gitlab: Forge) -> None:

@@ -45,7 +45,7 @@ async def test_a_message_becomes_one_event_and_is_finished(
     assert list(payload) == ["body", "timestamp", "nsqdAddress", "metadata"]
     assert payload["timestamp"] == str(1527000000000000000 + int(name, 16))
     assert payload["nsqdAddress"] == near.address
-    assert b'"body":{"n": 1.50}' in event.data
+    assert b'"body":{"n":1.50}' in event.data
     await until(lambda: near.finished == [name], "the message is finished")
     assert "SUB orders ship" in near.said
 

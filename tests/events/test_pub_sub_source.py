@@ -41,7 +41,7 @@ async def test_a_message_becomes_one_event_and_is_acknowledged(
     assert payload["id"] == sent
     assert payload["attributes"] == {"kind": "new"}
     assert payload["publishTime"] == "2026-11-26 14:00:00.12 +0000 UTC"
-    assert b'"body":{"n": 1.50}' in event.data
+    assert b'"body":{"n":1.50}' in event.data
     await until(lambda: service.acked == [sent], "it is acknowledged")
 
 

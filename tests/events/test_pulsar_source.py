@@ -41,7 +41,7 @@ async def test_a_message_becomes_one_event_and_is_acknowledged(
         "body": {"n": 1.5}, "metadata": {"team": "shop"},
     }  # fmt: skip
     assert next(iter(payload)) == "key"
-    assert b'"body":{"n": 1.50}' in event.data
+    assert b'"body":{"n":1.50}' in event.data
     await until(lambda: broker.subscription("ship").acknowledged == [sent])
 
 

@@ -89,6 +89,12 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "a user without a password": ("mqtt", {**MQTT, "auth": {"username": S}}, "password missing"),
     "a password without a user": ("amqp", {**AMQP, "auth": {"password": S}}, "username missing"),
+    "a mechanism that is none": ("kafka", {**KAFKA, "sasl": {"mechanism": "zz"}}, "'zz'"),
+    "a queue group without a name": (
+        "nats",
+        {"url": "u:1", "subject": "s", "queue": ""},
+        "queue group cannot be empty",
+    ),
     "two addresses": ("amqp", {**AMQP, "urlSecret": S}, "url"),
     "a queue and a topic": ("azureServiceBus", {**BUS, "topicName": "t"}, "topicName"),
     "a schedule that is none": ("calendar", {"schedule": "zz"}, "zz"),
@@ -154,3 +160,12 @@ def test_what_contradicts_itself_is_refused(what: str) -> None:
     [(path, message)] = said(kind, config)
     assert path.startswith(f"spec.{kind}.one")
     assert words in message
+
+
+@pytest.mark.parametrize("what", WRONG)
+async def test_the_same_is_refused_where_nobody_asked_lint(bench: Any, what: str) -> None:
+    kind, config, _ = WRONG[what]
+    [(path, message)] = said(kind, config)
+    await bench.apply({kind: {"one": config}})
+    (status,) = bench.bank.status()
+    assert (status.state, status.error) == ("refused", f"{path}: {message}")

@@ -75,7 +75,7 @@ async def test_a_message_becomes_one_event_and_leaves_the_queue(
     assert set(payload["messageAttributes"]["kind"]) == {
         "BinaryListValues", "BinaryValue", "DataType", "StringListValues", "StringValue",
     }  # fmt: skip
-    assert b'"body":{"n": 1.50}' in event.data
+    assert b'"body":{"n":1.50}' in event.data
     await emptied(sqs, queue)
 
 

@@ -37,7 +37,7 @@ async def test_what_was_answered_200_is_in_the_log(bench: Any, port: int) -> Non
     assert payload["header"]["X-Github-Event"] == ["push"]
     assert "Host" not in payload["header"]
     assert payload["metadata"] == {"team": "shop"}
-    assert b'"body":{"n": 1.50}' in event.data
+    assert b'"body":{"n":1.50}' in event.data
 
 
 async def test_authorization_never_reaches_the_log(bench: Any, port: int) -> None:
