@@ -59,7 +59,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}: " if self.file else ""
+        line = f":{self.line}" if self.line else ""
+        place = f"{self.file}{line}: " if self.file else ""
         where = " ".join(part for part in (self.object, self.path) if part)
         text = f"{place}{where + ': ' if where else ''}{self.message}"
         return f"{text} ({self.advice})" if self.advice else text

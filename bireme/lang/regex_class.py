@@ -1,7 +1,6 @@
 """Escapes and character classes of RE2's syntax: the part of the parser below groups and repetitions."""
 
 import re
-import unicodedata
 from typing import Final
 
 from bireme.lang.errors import LangError
@@ -13,9 +12,11 @@ _OCTAL = re.compile(r"\\(0[0-7]{0,2}|[1-7][0-7]{1,2})")
 _HEX = re.compile(r"\\x(?:([0-9a-fA-F]{2})|\{([0-9a-fA-F]+)\})")
 _PROPERTY = re.compile(r"\\[pP](?:\{(\^?)([^}]*)\}|([A-Za-z]))")
 _POSIX_NAME = re.compile(r"\[:(\^?)(\w*):\]")
-_CATEGORIES: Final = frozenset(
-    name[:length] for name in map(unicodedata.category, map(chr, range(0x3000))) for length in (1, 2)
-)  # fmt: skip
+_CATEGORIES: Final = frozenset((
+    "C", "Cc", "Cf", "Cn", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No",
+    "P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs",
+))  # fmt: skip
+"""The general categories that characters have below U+3000."""
 
 
 class UnknownScript(LangError):

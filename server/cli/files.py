@@ -12,28 +12,27 @@ from server.objects import check
 from server.objects.directory import walk
 
 
-def texts(path: str) -> Iterator[tuple[str, str]]:
-    """(text, name) of a file, of every manifest file below a directory, or of standard input (`-`)."""
+def texts(path: str, problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    """(text, name) of a file, of every manifest file below a directory, or of standard input (`-`).
+
+    A file that cannot be read is added to `problems`, and the others follow.
+    """
     if path == "-":
         yield sys.stdin.read(), "standard input"
         return
     place = Path(path)
     for file in walk(place) if place.is_dir() else [place]:
         try:
-            yield file.read_text("utf-8"), str(file)
-        except UnicodeDecodeError as error:
-            raise click.ClickException(
-                f"{file} is not text in UTF-8 (byte {error.start})"
-            ) from error
-        except OSError as error:
-            raise click.ClickException(f"{file} cannot be read: {error.strerror}") from error
+            yield check.content(file), str(file)
+        except InvalidManifest as error:
+            problems += error.problems
 
 
 def read(path: str, namespace: str = "default") -> list[check.Checked]:
     """The manifests of a file, a directory or standard input (`-`). Exits with the complaints about all of them."""
     found: list[check.Checked] = []
     problems: list[Problem] = []
-    for text, name in texts(path):
+    for text, name in texts(path, problems):
         try:
             found += check.text(text, name, namespace)
         except InvalidManifest as error:

@@ -42,9 +42,13 @@ def problems_of(paths: tuple[str, ...], *, strict_argo: bool = False) -> tuple[l
     from bireme.sandbox.run import Sandbox
 
     logs.configure(level="error")  # sources warn when they begin, which they do not here
-    texts = (entry for path in paths for entry in files.texts(path))
+    unread: list[Problem] = []
+    texts = (entry for path in paths for entry in files.texts(path, unread))
     sandbox = Sandbox()
     try:
-        return lint.lint(texts, strict_argo=strict_argo, scripts=sandbox, more=[plugins.problems])
+        problems, count = lint.lint(
+            texts, strict_argo=strict_argo, scripts=sandbox, more=[plugins.problems]
+        )
+        return [*unread, *problems], count
     finally:
         sandbox.close()

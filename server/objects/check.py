@@ -65,13 +65,20 @@ def nearest_line(lines: Mapping[str, int], path: str) -> int:
 
 def file(path: Path, largest_bytes: int, namespace: str = "default") -> list[Checked]:
     """The objects of a file. Raises InvalidManifest with the complaints about all of them."""
+    return text(content(path, largest_bytes), str(path), namespace)
+
+
+def content(path: Path, largest_bytes: int | None = None) -> str:
+    """The text of a file. Raises InvalidManifest when it cannot be read, is no text or is larger than allowed."""
     try:
-        if path.stat().st_size > largest_bytes:
-            raise _unreadable(path, f"larger than {largest_bytes} bytes")
-        text_ = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, str(error)) from error
-    return text(text_, str(path), namespace)
+        if largest_bytes is not None and path.stat().st_size > largest_bytes:
+            raise _unreadable(path, f"it is larger than {largest_bytes} bytes")
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        why = f"it is not text in UTF-8 (byte {error.start})"
+        raise _unreadable(path, why) from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
 
 
 def _unreadable(path: Path, why: str) -> InvalidManifest:

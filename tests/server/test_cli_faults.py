@@ -75,7 +75,16 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     path = tmp_path / "workflow.yaml"
     path.write_bytes(b"\xff\xfe")
     done = typed("lint", str(path))
-    assert f"{path} is not text in UTF-8" in done.stderr
+    assert f"{path}: the file cannot be read: it is not text in UTF-8 (byte 0)" in done.stderr
+
+
+def test_a_file_that_is_no_text_does_not_hide_the_faults_of_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
+    (tmp_path / "b.yaml").write_text(QUICK.replace("entrypoint: main", "entrypoint: nope"))
+    done = typed("lint", str(tmp_path))
+    assert done.exit_code == 1
+    assert "a.yaml: the file cannot be read" in done.stderr
+    assert "nope" in done.stderr
 
 
 async def test_files_without_an_object_are_said_to_be_so(engine: Running, tmp_path: Path) -> None:
