@@ -5,7 +5,8 @@ from datetime import datetime
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+# No collector: events hold nothing that could hold them, and there are thousands of them at a time.
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One accepted event. `data` is the payload as the source shaped it, JSON text unless `content_type` says else.
 
     `source` is the EventSource object's name and `subject` the event's name in it (`spec.webhook.<subject>`), as Argo

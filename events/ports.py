@@ -50,7 +50,7 @@ class Publish(Protocol):
     ) -> Awaitable[Sequence[Event]]: ...
 
 
-class NewEvent(msgspec.Struct, frozen=True):
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """What a source hands over: the shell adds id, namespace, source, subject, type and time where they are missing."""
 
     data: bytes

@@ -241,30 +241,25 @@ class KafkaSource:
         return Mark(max(*known, oldest), ours.generation if ours else 0)
 
     async def _work(self, consumer: "AIOKafkaConsumer", publish: Publish) -> None:
-        """Events are made of the next messages while the ones before are committed."""
+        """Events are made of the next messages, or these are waited for, while the ones before are committed."""
         batch, quiet = Batch(self._stands), 0
         while True:
-            if not batch.count and batch.stands == self._stands:
-                batch = await self._read(consumer, _POLL_MS)
-            quiet = 0 if batch.count else quiet + 1
-            if quiet >= _QUIET_POLLS:
-                quiet = 0
-                await kafka.ask(consumer, consumer.assignment())
-            limit, count = self._config.limit_events_per_second, batch.count
             ended = await asyncio.gather(
                 self._forward(consumer, publish, batch),
-                self._read(consumer, 0),
+                self._read(consumer),
                 return_exceptions=True,
             )
             batch = _unless_failed(ended)
             if self._fault:
                 raise self._fault
-            if limit and count:
-                await self._around.clock.sleep(count / limit)
+            quiet = 0 if batch.count else quiet + 1
+            if quiet >= _QUIET_POLLS:
+                quiet = 0
+                await kafka.ask(consumer, consumer.assignment())
 
-    async def _read(self, consumer: "AIOKafkaConsumer", timeout_ms: int) -> Batch:
-        """What is here, made events; waits for the first message, at most that long."""
-        batch = Batch(self._stands)
+    async def _read(self, consumer: "AIOKafkaConsumer") -> Batch:
+        """What is here, made events; waits for the first message, but not for ever."""
+        batch, timeout_ms = Batch(self._stands), _POLL_MS
         most = min(self._pace.most, self._config.limit_events_per_second or _MOST)
         while batch.count < most:
             asked = min(_SLICE, most - batch.count)
@@ -292,6 +287,8 @@ class KafkaSource:
                 await self._around.set_aside(batch.poison)
                 await self._publish(consumer, publish, batch)
             await self._tell_group(consumer)
+        if limit := self._config.limit_events_per_second:
+            await self._around.clock.sleep(batch.count / limit)
 
     async def _publish(self, consumer: "AIOKafkaConsumer", publish: Publish, batch: Batch) -> None:
         """With the places behind what is published, if they are still where we left them. While our store is away
