@@ -2,11 +2,11 @@
 
 What is known of a set is durable before anything follows from it, and the set's event carries the set's name as its
 delivery id: whatever is cut short is done again, and is one event. A complete set is closed: what happens to its
-objects later is logged, and no event.
+objects later is logged, and no event, until the set is forgotten.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,9 +17,10 @@ import structlog
 
 from bireme.kit.errors import UserError
 from events.aws import AwsError
-from events.buckets import datasets, objects
+from events.buckets import closed, datasets, objects
 from events.buckets.bucket import TOO_LARGE, Bucket
 from events.buckets.catalogue import first_start
+from events.buckets.closed import Closed
 from events.buckets.datasets import DataSet, Rule
 from events.buckets.objects import Change
 from events.ports import NewEvent, Publish, Surroundings
@@ -27,15 +28,14 @@ from events.ports import NewEvent, Publish, Surroundings
 log = structlog.get_logger(__name__)
 
 _ITEM = "item/"
-_CLOSED = "closed/"
-_OLD = b"old"  # closed without an event, because it lay there before we came
 _NOT_ALLOWED = frozenset({"AccessDenied", "403", "AccessDeniedException"})
 _UNREADABLE = _NOT_ALLOWED | {"NoSuchKey", "404", TOO_LARGE}
 
 
 class Collector:
     """Gathers by one rule. With a bucket at hand a set is looked through before it is closed, so that its event has
-    every object there is; without one it has those that were notified."""
+    every object there is; without one it has those that were notified. `listed` says that listings are compared: only
+    they show whether a closed set can be forgotten."""
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Collector:
         *,
         metadata: dict[str, str] | None = None,
         existing: bool = False,
+        listed: bool = False,
     ) -> None:
         self._around = surroundings
         self._publish = publish
@@ -54,20 +55,14 @@ class Collector:
         self._metadata = metadata
         self._existing = existing
         self._open: dict[str, DataSet] = {}
-        self._closed: set[str] = set()
-        self._old: set[str] = set()
+        self._closed: Closed
+        self._listed = listed
         self._turn = asyncio.Lock()
 
     async def open(self) -> bool:
         facts = await self._around.state.facts(self._around.place)
-        _, is_new = await first_start(self._around, facts)
-        closed = {
-            name.removeprefix(_CLOSED): fact
-            for name, fact in facts.items()
-            if name.startswith(_CLOSED)
-        }
-        self._old = {name for name, fact in closed.items() if fact == _OLD}
-        self._closed = set(closed) - self._old
+        since, is_new = await first_start(self._around, facts)
+        self._closed = Closed(facts, since)
         kept = [
             msgspec.json.decode(fact, type=Change)
             for name, fact in facts.items()
@@ -92,6 +87,8 @@ class Collector:
             }
             missed = objects.missed(known, self._of_open_sets(found), now, grace_s)
             await self._take(list(missed))
+            homes = (datasets.of_key(self._rule, one.key) for one in found)
+            await self._forget(now, {home.name for home in homes if home is not None})
 
     async def begin_with(self, found: Sequence[Change]) -> None:
         """Sets that lie there complete are closed without an event, unless `existing`, or until a notification of
@@ -116,7 +113,7 @@ class Collector:
         wanted = []
         for one in found:
             home = datasets.of_key(self._rule, one.key)
-            if home is not None and home.name not in self._closed | self._old:
+            if home is not None and home.name not in self._closed:
                 wanted.append(one)
         return wanted
 
@@ -128,8 +125,8 @@ class Collector:
             if home is None or not (one.is_created or one.is_removed):
                 continue
             if one.found_by == "notification":
-                self._old.discard(home.name)
-            if home.name in self._closed or home.name in self._old:
+                self._closed.heard(home.name)
+            if home.name in self._closed:
                 log.info("data_set_is_closed", data_set=home.name, key=one.key, change=one.event)
                 continue
             before = self._open.get(home.name, home)
@@ -206,10 +203,24 @@ class Collector:
         facts: dict[str, bytes | None] = dict.fromkeys(
             [_ITEM + key for key in gathered.items], None
         )
-        mark = _OLD if as_old else self._around.clock.now().isoformat().encode()
-        await self._around.state.note(self._around.place, {**facts, _CLOSED + gathered.name: mark})
-        (self._old if as_old else self._closed).add(gathered.name)
+        now = self._around.clock.now()
+        facts |= closed.mark(gathered.name, now, as_old=as_old)
+        await self._around.state.note(self._around.place, facts)
+        self._closed.close(gathered.name, now, as_old=as_old)
         self._open.pop(gathered.name, None)
+        if not self._listed:
+            await self._forget(now, ())
+
+    async def _forget(self, now: datetime, shown: Collection[str]) -> None:
+        """Closed sets that are outlived, and open ones of which everything was removed as long ago."""
+        outlived = self._closed.outlived(now, shown)
+        empty = [one for one in self._open.values() if _is_gone(one, now - closed.KEPT)]
+        gone = [closed.FACT + name for name in outlived]
+        gone += [_ITEM + key for one in empty for key in one.items]
+        await self._around.state.note(self._around.place, dict.fromkeys(gone, None))
+        self._closed.forget(outlived)
+        for one in empty:
+            del self._open[one.name]
 
     def _event(self, gathered: DataSet, members: Sequence[Change]) -> NewEvent:
         payload: dict[str, Any] = {
@@ -228,6 +239,10 @@ class Collector:
             dedup=f"data set {gathered.name}",
             attributes={"foundby": "listing" if missed else "notification"},
         )
+
+
+def _is_gone(gathered: DataSet, before: datetime) -> bool:
+    return all(one.is_removed and one.time < before for one in gathered.items.values())
 
 
 def _shown(one: Change) -> dict[str, Any]:

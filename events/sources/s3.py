@@ -158,6 +158,7 @@ class S3Source:
                 bucket if lists or self._rule.manifest else None,
                 metadata=config.metadata,
                 existing=existing,
+                listed=bucket is not None and (config.reconcile is not None or config.sqs is None),
             )
         if bucket is None:
             return Straight(publish, self._shape, self._wanted)
