@@ -9,7 +9,10 @@ from events.ports import BadSourceConfig, Surroundings
 from events.tls import Tls
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    import ssl
+
+    from redis.asyncio import ConnectionPool, Redis
+    from redis.asyncio.connection import Connection
 
 
 class Server(fields.Fields, frozen=True, kw_only=True):
@@ -39,24 +42,32 @@ async def connected(
     `patience_s` is how long an answer may take; None where silence is ordinary.
     """
     try:
-        from redis.asyncio import ConnectionPool, Redis
-        from redis.asyncio.connection import Connection
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
+        from redis.asyncio import Redis
         from redis.exceptions import RedisError
     except ImportError as error:
         raise streams.missing("redis", kind) from error
-    context = tls.context(config.tls, around.secrets, around.place.namespace)
+    pool = _pool(config, around, patience_s)
+    client = Redis(connection_pool=pool)
+    try:
+        await client.ping()
+        yield client
+    except (RedisError, OSError) as error:
+        raise streams.ServerAway(f"{config.host_address}: {tls.told(error)}") from error
+    finally:
+        await client.aclose()
+        await pool.disconnect()
 
-    class Secured(Connection):
-        """The client's own TLS reads files; ours comes from secrets."""
 
-        def _connection_arguments(self) -> Any:
-            return {**super()._connection_arguments(), "ssl": context}
+def _pool(config: Server, around: Surroundings, patience_s: float | None) -> "ConnectionPool":
+    from redis.asyncio import ConnectionPool
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
 
     host, _, port = config.host_address.rpartition(":")
-    pool = ConnectionPool(
-        connection_class=Secured if context else Connection,
+    return ConnectionPool(
+        connection_class=_connection(
+            tls.context(config.tls, around.secrets, around.place.namespace)
+        ),
         host=host,
         port=int(port),
         db=config.db,
@@ -69,12 +80,14 @@ async def connected(
         retry=Retry(NoBackoff(), 0),
         client_name=f"bireme-{around.place.name}",
     )
-    client = Redis(connection_pool=pool)
-    try:
-        await client.ping()
-        yield client
-    except (RedisError, OSError) as error:
-        raise streams.ServerAway(f"{config.host_address}: {tls.told(error)}") from error
-    finally:
-        await client.aclose()
-        await pool.disconnect()
+
+
+def _connection(context: "ssl.SSLContext | None") -> "type[Connection]":
+    """The client's own TLS reads files; ours comes from secrets."""
+    from redis.asyncio.connection import Connection
+
+    class Secured(Connection):
+        def _connection_arguments(self) -> Any:
+            return {**super()._connection_arguments(), "ssl": context}
+
+    return Secured if context else Connection

@@ -169,3 +169,28 @@ async def test_the_same_is_refused_where_nobody_asked_lint(bench: Any, what: str
     await bench.apply({kind: {"one": config}})
     (status,) = bench.bank.status()
     assert (status.state, status.error) == ("refused", f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "said"),
+    [
+        ("nats", {"subject": "a"}, "url is missing"),
+        ("nats", {"url": "nats://a"}, "subject is missing"),
+        ("nats", {"url": "nats://a", "subjects": "a"}, "subjects"),
+        ("redis", {"hostAddress": "a", "channels": ["a"]}, "expected host:port"),
+        ("redis", {"hostAddress": "a:1"}, "channels is missing"),
+        ("redisStream", {"hostAddress": "a:1"}, "streams is missing"),
+        ("mqtt", {"url": "tcp://a:1"}, "topic is missing"),
+        ("mqtt", {"url": "http://a:1", "topic": "a"}, "tcp://broker:1883"),
+        ("amqp", {"exchangeType": "topic", "routingKey": "a"}, "url and urlSecret"),
+        ("amqp", {"url": "amqp://a", "routingKey": "a"}, "exchangeType is missing"),
+        ("amqp", {"url": "amqp://a", "exchangeType": "topic"}, "routingKey is missing"),
+    ],
+)
+async def test_a_message_source_that_cannot_work_says_what_is_missing(
+    bench: Any, kind: str, config: dict[str, Any], said: str
+) -> None:
+    await bench.apply({kind: {"orders": config}})
+    (status,) = bench.bank.status()
+    assert status.state == "refused"
+    assert said in status.error
