@@ -1,4 +1,4 @@
-"""Source `nats`, plain and JetStream, against a real server: payloads, acknowledgement once durable, servers that go."""
+"""Source `nats`, plain and JetStream, against a real server: payloads, acknowledgement, servers that go and come."""
 
 import base64
 from collections.abc import Iterator
