@@ -1,8 +1,9 @@
 """Hooks that a source registers with the service that calls it: made at start, looked after, taken away at the end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import structlog
 
@@ -12,7 +13,7 @@ from bireme.kit.errors import BiremeError
 from bireme.kit.supervise import run_together
 from events import fields
 from events.ports import BadSourceConfig, Surroundings
-from events.rest import ApiError
+from events.rest import Api, ApiError
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,65 @@ async def each(paths: Iterable[str], work: Callable[[str], Awaitable[None]]) -> 
             failures.append(str(error))
     if failures:
         raise ApiError("; ".join(failures))
+
+
+class ListedHooks(ABC):
+    """Hooks that a service lists by number under each of `paths`: one with our address is made where there is none, and
+    brought up to date where there is."""
+
+    change = "PUT"
+    """The method that changes a hook."""
+
+    def __init__(self, surroundings: Surroundings, paths: Sequence[str]) -> None:
+        self._around = surroundings
+        self._paths = paths
+        self._ours: dict[str, list[int]] = {}
+
+    @abstractmethod
+    async def _authorized(self) -> Api:
+        """The API with the credentials as they are now."""
+
+    @abstractmethod
+    def _wanted(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _is_ours(self, hook: dict[str, Any]) -> bool: ...
+
+    @abstractmethod
+    def _is_right(self, hook: dict[str, Any], wanted: dict[str, Any]) -> bool: ...
+
+    async def ensure(self) -> None:
+        api = await self._authorized()
+        await each(self._paths, lambda path: self._ensure(path, api))
+
+    async def _ensure(self, path: str, api: Api) -> None:
+        wanted = self._wanted()
+        found = [hook async for hook in api.numbered_pages(path) if self._is_ours(hook)]
+        # A hook's secret cannot be read: it is written once by every process.
+        is_first = path not in self._ours
+        for hook in found:
+            if is_first or not self._is_right(hook, wanted):
+                await api.call(self.change, f"{path}/{hook['id']}", body=wanted)
+        if not found:
+            found = [await api.call("POST", path, body=wanted)]
+            self._tell("hook_registered", f"{path}/{found[0]['id']}")
+        self._ours[path] = [hook["id"] for hook in found]
+
+    async def remove(self) -> None:
+        api = await self._authorized()
+
+        async def take_away(hook: str) -> None:
+            await api.call("DELETE", hook)
+            self._tell("hook_removed", hook)
+
+        await each([f"{path}/{id_}" for path, ids in self._ours.items() for id_ in ids], take_away)
+
+    def _tell(self, what: str, hook: str) -> None:
+        log.info(what, kind=self._around.place.kind, subject=self._around.place.subject, hook=hook)
+
+    def _secret(self, ref: fields.SecretRef) -> str:
+        """As deliveries are verified with it."""
+        return fields.secret(self._around.secrets, self._around.place, ref).decode()
 
 
 def address(webhook: fields.Webhook) -> str:

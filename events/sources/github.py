@@ -126,50 +126,31 @@ class GithubSource:
             raise Refused(400, "request signature is missing or wrong", close=True)
 
 
-class GithubHooks:
+class GithubHooks(hooks.ListedHooks):
     """The hooks of every repository and organization named. Paths are those of GitHub's REST API."""
+
+    change = "PATCH"
 
     def __init__(
         self, config: GithubSource.Config, surroundings: Surroundings, api: rest.Api
     ) -> None:
         assert config.webhook is not None
+        super().__init__(surroundings, _paths(config))
         self._config = config
-        self._around = surroundings
         self._api = api
         self._url = hooks.address(config.webhook)
-        self._paths = _paths(config)
-        self._ours: dict[str, set[int]] = {}
         self._app = self._installation()
 
-    async def ensure(self) -> None:
-        bearer = await self._bearer()
-        await hooks.each(self._paths, lambda path: self._ensure(path, bearer))
+    def _is_ours(self, hook: dict[str, Any]) -> bool:
+        return bool(hook.get("config", {}).get("url") == self._url)
 
-    async def _ensure(self, path: str, bearer: rest.Api) -> None:
-        wanted = self._wanted()
-        found = [
-            hook
-            async for hook in bearer.numbered_pages(path)
-            if hook.get("config", {}).get("url") == self._url
-        ]
-        if not found:
-            made = await bearer.call("POST", path, body=wanted)
-            log.info("github_hook_registered", path=path, hook=made["id"])
-            self._ours[path] = {made["id"]}
-            return
-        # A hook's secret cannot be read: it is written once by every process.
-        is_first = path not in self._ours
-        for hook in found:
-            if is_first or not _is_right(hook, wanted):
-                await bearer.call("PATCH", f"{path}/{hook['id']}", body=wanted)
-        self._ours[path] = {hook["id"] for hook in found}
-
-    async def remove(self) -> None:
-        bearer = await self._bearer()
-        for path, ids in self._ours.items():
-            for hook in ids:
-                await bearer.call("DELETE", f"{path}/{hook}")
-                log.info("github_hook_removed", path=path, hook=hook)
+    def _is_right(self, hook: dict[str, Any], wanted: dict[str, Any]) -> bool:
+        where = {k: v for k, v in wanted["config"].items() if k != "secret"}
+        return (
+            set(hook.get("events", ())) == set(wanted["events"])
+            and hook.get("active") == wanted["active"]
+            and all(str(hook["config"].get(k)) == v for k, v in where.items())
+        )
 
     def _wanted(self) -> dict[str, Any]:
         config = self._config
@@ -179,7 +160,7 @@ class GithubHooks:
             "insecure_ssl": "1" if config.insecure else "0",
         }
         if config.webhook_secret is not None:
-            where["secret"] = self._secret(config.webhook_secret).decode()
+            where["secret"] = self._secret(config.webhook_secret)
         return {
             "name": "web",
             "active": config.active,
@@ -195,18 +176,15 @@ class GithubHooks:
             self._api, str(app.app_id), str(app.installation_id), self._around.clock
         )
 
-    async def _bearer(self) -> rest.Api:
-        """The API with the credentials as they are now."""
+    async def _authorized(self) -> rest.Api:
         app, token = self._config.github_app, self._config.api_token
         if self._app is not None and app is not None and app.private_key is not None:
-            value = await self._app.get(self._secret(app.private_key))
+            key = fields.secret(self._around.secrets, self._around.place, app.private_key)
+            value = await self._app.get(key)
         else:
             assert token is not None  # checked: one of the two is there
-            value = self._secret(token).decode()
+            value = self._secret(token)
         return self._api.with_headers({"Authorization": f"Bearer {value.strip()}"})
-
-    def _secret(self, ref: fields.SecretRef) -> bytes:
-        return fields.secret(self._around.secrets, self._around.place, ref)
 
 
 def _manages(config: GithubSource.Config) -> bool:
@@ -237,15 +215,6 @@ def _paths(config: GithubSource.Config) -> list[str]:
         raise BadSourceConfig("repositories and organizations: give one of them, not both")
     paths = [f"/repos/{quote(owner, '')}/{quote(name, '')}/hooks" for owner, name in pairs]
     return paths + [f"/orgs/{quote(name, '')}/hooks" for name in config.organizations]
-
-
-def _is_right(hook: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    where = {k: v for k, v in wanted["config"].items() if k != "secret"}
-    return (
-        set(hook.get("events", ())) == set(wanted["events"])
-        and hook.get("active") == wanted["active"]
-        and all(str(hook["config"].get(k)) == v for k, v in where.items())
-    )
 
 
 def _is_signed(request: web.BaseRequest, key: bytes, body: bytes) -> bool:

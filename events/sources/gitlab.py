@@ -19,15 +19,12 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-import structlog
 from aiohttp import web
 
 from events import fields, hooks, rest, webhooks
 from events.http import Refused
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
-
-log = structlog.get_logger(__name__)
 
 EVENTS = (
     "PushEvents",
@@ -96,45 +93,23 @@ class GitlabSource:
         )
 
 
-class GitlabHooks:
+class GitlabHooks(hooks.ListedHooks):
     """The hooks of every project and group named. Paths are those of GitLab's REST API."""
 
     def __init__(
         self, config: GitlabSource.Config, surroundings: Surroundings, api: rest.Api
     ) -> None:
         assert config.webhook is not None
+        super().__init__(surroundings, _paths(config))
         self._config = config
-        self._around = surroundings
         self._api = api
         self._url = hooks.address(config.webhook)
-        self._paths = _paths(config)
-        self._ours: dict[str, set[int]] = {}
 
-    async def ensure(self) -> None:
-        api = self._with_token()
-        await hooks.each(self._paths, lambda path: self._ensure(path, api))
+    def _is_ours(self, hook: dict[str, Any]) -> bool:
+        return bool(hook.get("url") == self._url)
 
-    async def _ensure(self, path: str, api: rest.Api) -> None:
-        wanted = self._wanted()
-        found = [hook async for hook in api.numbered_pages(path) if hook.get("url") == self._url]
-        if not found:
-            made = await api.call("POST", path, body=wanted)
-            log.info("gitlab_hook_registered", path=path, hook=made["id"])
-            self._ours[path] = {made["id"]}
-            return
-        # A hook's token cannot be read: it is written once by every process.
-        is_first = path not in self._ours
-        for hook in found:
-            if is_first or any(hook.get(k) != v for k, v in wanted.items() if k != "token"):
-                await api.call("PUT", f"{path}/{hook['id']}", body=wanted)
-        self._ours[path] = {hook["id"] for hook in found}
-
-    async def remove(self) -> None:
-        api = self._with_token()
-        for path, ids in self._ours.items():
-            for hook in ids:
-                await api.call("DELETE", f"{path}/{hook}")
-                log.info("gitlab_hook_removed", path=path, hook=hook)
+    def _is_right(self, hook: dict[str, Any], wanted: dict[str, Any]) -> bool:
+        return all(hook.get(name) == value for name, value in wanted.items() if name != "token")
 
     def _wanted(self) -> dict[str, Any]:
         config = self._config
@@ -145,12 +120,10 @@ class GitlabHooks:
             wanted["token"] = self._secret(config.secret_token)
         return wanted
 
-    def _with_token(self) -> rest.Api:
+    async def _authorized(self) -> rest.Api:
         assert self._config.access_token is not None  # else there is nothing to manage
-        return self._api.with_headers({"PRIVATE-TOKEN": self._secret(self._config.access_token)})
-
-    def _secret(self, ref: fields.SecretRef) -> str:
-        return fields.secret(self._around.secrets, self._around.place, ref).decode().strip()
+        token = self._secret(self._config.access_token).strip()
+        return self._api.with_headers({"PRIVATE-TOKEN": token})
 
 
 def _member(name: str) -> str:

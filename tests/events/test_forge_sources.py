@@ -111,6 +111,27 @@ async def test_gitlabs_hooks_are_registered_and_kept_right(gitlab: Forge) -> Non
         assert not api.hooks[group]
 
 
+async def test_a_hook_that_is_gone_already_does_not_keep_the_others_from_going(
+    gitlab: Forge,
+) -> None:
+    shop, group = "/api/v4/projects/acme%2Fshop/hooks", "/api/v4/groups/7/hooks"
+    async with webapi.running(webapi.Gitlab(shop, group)) as api:
+        assert isinstance(api, webapi.Gitlab)
+        await gitlab.apply(
+            "https://ci.example",
+            projects=["acme/shop"],
+            groups=["7"],
+            events=["PushEvents"],
+            accessToken=ref("token"),
+            gitlabBaseURL=api.url,
+            deleteHookOnFinish=True,
+        )
+        await until(lambda: bool(api.hooks[shop]) and bool(api.hooks[group]))
+        api.hooks[shop].clear()
+        await gitlab.bench.bank.remove("default", "hooks")
+        assert not api.hooks[group]
+
+
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
