@@ -12,6 +12,7 @@ from bireme.manifests.base import Metadata, Spec
 from bireme.manifests.manifest import Manifest, title
 from bireme.manifests.normalise import normalise
 from bireme.manifests.objects import ConfigMap, DataSpec, Secret
+from bireme.manifests.pod_shapes import shape_faults
 from bireme.manifests.typed import Fault, convert, unknown_field
 from bireme.manifests.yaml import Document
 
@@ -32,6 +33,7 @@ CORE: dict[str, type[Manifest[DataSpec]]] = {"ConfigMap": ConfigMap, "Secret": S
 
 _MISSPELT = 0.8  # so alike that no plugin is meant
 _EVENTS = frozenset(("EventSource", "Sensor", "EventBus"))
+_WITH_PODS = frozenset(("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"))
 _VERBATIM_WORKFLOWS = frozenset(("withItems", "plugin", "managedFields", "status"))
 _VERBATIM_EVENTS = frozenset(("resource", "managedFields", "status"))
 _WithPlugins = type[events.EventSourceSpec] | type[events.TriggerTemplate]
@@ -118,9 +120,18 @@ class _Decoding:
         self._add(unknown_field(key, key, _TOP) for key in self.value if key not in _TOP)
         metadata = self._part("metadata", Metadata)
         spec = self._part("spec", spec_type)
+        if not self.problems and kind in _WITH_PODS:
+            self._pods(kind)
         if self.problems or metadata is None or spec is None:
             raise InvalidManifest(self.problems)
         return self._made(made, metadata, spec)
+
+    def _pods(self, kind: str) -> None:
+        spec = self.value.get("spec") or {}
+        if kind == "CronWorkflow":
+            self._add(shape_faults(spec.get("workflowSpec") or {}, "spec.workflowSpec"))
+        else:
+            self._add(shape_faults(spec, "spec"))
 
     def _normalise(self, verbatim: frozenset[str]) -> None:
         try:

@@ -31,15 +31,15 @@ def pod_fields(spec: Json) -> Iterator[str]:
     yield from _set(spec, _OF_SPEC, "")
     yield from _set(spec.get("artifactGC") or {}, _OF_ARTIFACT_GC, "artifactGC.")
     yield from _common(spec, "")
-    for path, template in _templates(spec):
+    for path, template in templates_of(spec):
         yield from _set(template, _OF_TEMPLATE, path)
         yield from _common(template, path)
         yield from _artifacts(template, path)
-        for at, container in _containers(template):
+        for at, container in containers_of(template):
             yield from _container(container, f"{path}{at}.", daemon=bool(template.get("daemon")))
 
 
-def _templates(spec: Json) -> Iterator[tuple[str, Json]]:
+def templates_of(spec: Json) -> Iterator[tuple[str, Json]]:
     """All templates, with the defaults and those written inline."""
     if isinstance(defaults := spec.get("templateDefaults"), dict):
         yield "templateDefaults.", defaults
@@ -90,7 +90,8 @@ def _container(container: Json, path: str, *, daemon: bool) -> Iterator[str]:
         yield from _set(container.get(name) or {}, _OF_PROBE, f"{path}{name}.")
 
 
-def _containers(template: Json) -> Iterator[tuple[str, Json]]:
+def containers_of(template: Json) -> Iterator[tuple[str, Json]]:
+    """All containers of a template, with the field each is in."""
     for kind in ("container", "script"):
         if isinstance(template.get(kind), dict):
             yield kind, template[kind]
