@@ -34,6 +34,9 @@ def check_leaf(template: Template, home: Base) -> None:
         _check_mounts(where, "script", template.script.volume_mounts, template.inputs.artifacts)
         if not template.script.image and "script" not in home.default_images:
             raise Invalid(f"{where}.script.image may not be empty")
+    if template.plugin is not None and len(template.plugin) != 1:
+        count = len(template.plugin)
+        raise Invalid(f"{where}.plugin: expected exactly one key, got {count}")
     _check_limits(where, template)
 
 

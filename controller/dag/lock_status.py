@@ -20,7 +20,9 @@ def holders(run: Run) -> Iterator[tuple[str, Hold]]:
     """(node id, or empty for the whole run) with the locks it holds or waits for."""
     if run.hold is not None:
         yield "", run.hold
-    yield from ((node.id, node.hold) for node in run.nodes.values() if node.hold is not None)
+    for node_id in run.index.locked:
+        if (hold := run.nodes[node_id].hold) is not None:
+            yield node_id, hold
 
 
 def holder_key(run: Run, holder: str) -> str:

@@ -69,6 +69,8 @@ class Index:
     leaves: dict[str, None] = field(default_factory=dict)
     suspended: dict[str, None] = field(default_factory=dict)
     gated: dict[str, None] = field(default_factory=dict)
+    locked: dict[str, None] = field(default_factory=dict)
+    """Who holds locks or waits for them, also when it is fulfilled and has yet to let go."""
     daemons: dict[str, None] = field(default_factory=dict)
     blocked: dict[str, dict[str, None]] = field(default_factory=dict)
     active: dict[str, int] = field(default_factory=dict)

@@ -27,7 +27,9 @@ def tally(run: Run, node: Node, sign: int) -> None:
 
 
 def track(run: Run, node: Node) -> None:
-    """Enter an unfulfilled node into the index."""
+    """Enter a node into the index, if it is unfulfilled or has locks."""
+    if node.hold is not None:
+        run.index.locked[node.id] = None
     if node.phase in FULFILLED:
         return
     index = run.index

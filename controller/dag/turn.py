@@ -171,6 +171,7 @@ class Turn:
         """The node needs its locks no more, nor waits for any."""
         if node.hold is not None:
             self.change(node, hold=None)
+            self.run.index.locked.pop(node.id, None)
             self.effects.append(Release(node.id))
 
     def _memorize(self, node: Node) -> None:
@@ -198,6 +199,7 @@ class Turn:
         self._removed.extend(gone)
         for i in gone:
             self._patches.pop(i, None)
+            self.run.index.locked.pop(i, None)
         purge(self.run, set(gone))
 
     def report_progress(self, node: Node, text: str) -> None:

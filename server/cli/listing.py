@@ -17,6 +17,7 @@ PHASES = ("Pending", "Running", "Succeeded", "Failed", "Error")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Those of every namespace.")
 @click.option("--running", is_flag=True, help="Only those that have not ended.")
 @click.option("--completed", is_flag=True, help="Only those that have ended.")
+@click.option("--resubmitted", is_flag=True, help="Only those that were resubmitted.")
 @click.option("--status", default="", help="Only these phases: Running,Failed.")
 @click.option("--since", default="", help="Only those created within, such as 1h.")
 @click.option("--older", default="", help="Only those created before, such as 7d.")
@@ -36,14 +37,20 @@ def list_(
       bireme list -o name | xargs bireme delete
     """
     found = find(client, all_namespaces=all_namespaces, **asked)
+    show(found, form, with_namespace=all_namespaces, no_headers=no_headers)
+
+
+def show(
+    found: list[dict[str, Any]], form: str | None, *, with_namespace: bool, no_headers: bool
+) -> None:
+    """Print workflows in a form, or as a table in Argo's columns."""
     if output.items(found, form):
         return
-    columns = ["NAMESPACE"] * all_namespaces + ["NAME", "STATUS", "AGE", "DURATION", "MESSAGE"]
+    columns = ["NAMESPACE"] * with_namespace
+    columns += ["NAME", "STATUS", "AGE", "DURATION", "PRIORITY", "MESSAGE"]
     columns += ["PROGRESS", "PARAMETERS"] if form == "wide" else []
-    rows = [_row(item, all_namespaces, form == "wide") for item in found]
-    if no_headers:
-        columns, rows = rows[0] if rows else [], rows[1:]
-    output.table(columns, rows, "No workflows found")
+    rows = [_row(item, with_namespace, form == "wide") for item in found]
+    output.table([] if no_headers else columns, rows, "No workflows found")
 
 
 def find(client: Client, *, all_namespaces: bool = False, **asked: Any) -> list[dict[str, Any]]:
@@ -52,7 +59,7 @@ def find(client: Client, *, all_namespaces: bool = False, **asked: Any) -> list[
     answer = client.get(
         f"/api/v1/workflows/{namespace}",
         **{
-            "listOptions.labelSelector": _selector(asked),
+            "listOptions.labelSelector": selector(asked),
             "listOptions.limit": asked.get("limit", 0),
             "namePrefix": asked.get("prefix", ""),
         },
@@ -63,7 +70,8 @@ def find(client: Client, *, all_namespaces: bool = False, **asked: Any) -> list[
     ]
 
 
-def _selector(asked: dict[str, Any]) -> str:
+def selector(asked: dict[str, Any]) -> str:
+    """The options as one label selector."""
     parts = [asked["selector"]] if asked.get("selector") else []
     if status := asked.get("status"):
         parts.append(f"workflows.argoproj.io/phase in ({','.join(sorted(_phases(status)))})")
@@ -71,6 +79,8 @@ def _selector(asked: dict[str, Any]) -> str:
         parts.append("workflows.argoproj.io/completed!=true")
     if asked.get("completed"):
         parts.append("workflows.argoproj.io/completed=true")
+    if asked.get("resubmitted"):
+        parts.append("workflows.argoproj.io/resubmitted-from-workflow")
     return ",".join(parts)
 
 
@@ -110,6 +120,7 @@ def _row(item: dict[str, Any], with_namespace: bool, wide: bool) -> list[str]:
         output.coloured(tree.status_of(item)),
         output.age(metadata.get("creationTimestamp")),
         output.duration(status.get("startedAt"), status.get("finishedAt")),
+        str((item.get("spec") or {}).get("priority") or 0),
         status.get("message") or "",
     ]
     if wide:

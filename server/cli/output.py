@@ -49,12 +49,12 @@ def at_most(found: Sequence[dict[str, Any]], limit: int) -> Sequence[dict[str, A
 def table(
     header: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "nothing found"
 ) -> None:
-    """Aligned columns, three blanks apart; `empty` is said to people on standard error."""
+    """Aligned columns, three blanks apart, below a header if there is one; `empty` goes to standard error."""
     if not rows:
         click.echo(empty, err=True)
         return
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(_width(row[i]) for row in cells) for i in range(len(header))]
+    cells = [[str(cell) for cell in row] for row in (header, *rows) if row]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         padded = [c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True)]
         click.echo("   ".join(padded).rstrip())

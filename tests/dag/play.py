@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from controller.dag import retry_run
 from controller.dag.advance import advance
 from controller.dag.begin import begin
 from controller.dag.model import (
@@ -80,6 +81,9 @@ class Play:
 
     def ask(self, kind: Any, **fields: Any) -> None:
         self.step(Operation(kind=kind, **fields))
+
+    def retry(self, **fields: Any) -> None:
+        self.take(retry_run.retry(self.run, self.now, **fields))
 
     def phase(self, name: str) -> str:
         return self.run.get(name).phase

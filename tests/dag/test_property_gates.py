@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.dag import fold
+from controller.dag import fold, lock_status
 from controller.dag import model as dag
 from controller.dag.advance import replan
 from controller.dag.status import status
@@ -19,6 +19,8 @@ class Compared(Play):
         assert status(again) == status(life.run)
         pending = [sorted(t.id for t in fold.pending_tasks(run)) for run in (again, life.run)]
         assert pending[0] == pending[1]
+        kept = [(node.id, node.hold) for node in life.run.nodes.values() if node.hold is not None]
+        assert [(i, hold) for i, hold in lock_status.holders(life.run) if i] == kept
         if life.run.phase == "Running":
             looked = replan(again, self.now)
             assert not [change for change in looked.changes if not _asks_again(change)]

@@ -89,7 +89,14 @@ async def test_a_template_is_submitted_watched_and_looked_at(terminal: Terminal)
     name = (await terminal.says("list", "-o", "name")).strip()
     assert name.startswith("greet-")
     table = await terminal.says("list")
-    assert table.splitlines()[0].split() == ["NAME", "STATUS", "AGE", "DURATION", "MESSAGE"]
+    assert table.splitlines()[0].split() == [
+        "NAME",
+        "STATUS",
+        "AGE",
+        "DURATION",
+        "PRIORITY",
+        "MESSAGE",
+    ]
     assert "Succeeded" in table
     shown = await terminal.says("get", name)
     assert "├─✔ first" in shown
