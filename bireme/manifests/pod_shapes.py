@@ -70,21 +70,20 @@ def _fields(holder: Json, kinds: dict[str, str], path: str) -> Iterator[Fault]:
 
 def _faults(value: Any, kind: str, path: str) -> Iterator[Fault]:
     outer, _, inner = kind.partition(" ")
-    if value is None:
+    if value is None or (outer == "string" and type(value) is str):
         return
     if outer in _SCALARS:
         yield from convert(value, _SCALARS[outer], path)[1]
     elif outer == "quantity":
         yield from _of_quantity(value, path)
-    elif outer == "list":
-        yield from convert(value, list[Any], path)[1]
-        for number, item in enumerate(value if isinstance(value, list) else ()):
+    elif outer == "list" and isinstance(value, list):
+        for number, item in enumerate(value):
             yield from _faults(item, inner, f"{path}[{number}]")
+    elif outer != "list" and isinstance(value, dict):
+        kinds = dict.fromkeys(value, inner) if outer == "map" else FIELDS[outer]
+        yield from _fields(value, kinds, path)
     else:
-        yield from convert(value, Json, path)[1]
-        whole = value if isinstance(value, dict) else {}
-        kinds = dict.fromkeys(whole, inner) if outer == "map" else FIELDS[outer]
-        yield from _fields(whole, kinds, path)
+        yield from convert(value, list[Any] if outer == "list" else Json, path)[1]
 
 
 def _of_quantity(value: Any, path: str) -> Iterator[Fault]:
