@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events import gotime
+from events import gotime, streams
 from events.kafka_messages import Batch, Mark, Messages
 from events.pace import Pace
 from events.ports import Place
@@ -85,3 +86,12 @@ def test_a_batch_that_was_not_full_says_nothing_about_larger_ones() -> None:
     pace = Pace(500, 4000)
     pace.took(0.01, 499)
     assert pace.most == 500
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t", "\r"])
+def test_a_body_loses_each_kind_of_blank_between_its_parts_and_none_in_its_texts(
+    blank: str,
+) -> None:
+    text = f'{{"a":{blank}[1,{blank}"b c"]}}{blank}'.encode()
+    assert streams.compact(text) == b'{"a":[1,"b c"]}'
+    assert streams.compact(b'{"a":[1]}') == b'{"a":[1]}'
