@@ -148,9 +148,12 @@ class BitbucketHooks:
 
     async def remove(self) -> None:
         api = self._authorized()
-        for path, uuid in self._ours.items():
-            await api.call("DELETE", f"{path}/{quote(uuid, '')}")
-            log.info("bitbucket_hook_removed", path=path, hook=uuid)
+
+        async def take_away(path: str) -> None:
+            await api.call("DELETE", f"{path}/{quote(self._ours[path], '')}")
+            log.info("bitbucket_hook_removed", path=path, hook=self._ours[path])
+
+        await hooks.each(self._ours, take_away)
 
     def _wanted(self) -> dict[str, Any]:
         config = self._config
@@ -161,7 +164,8 @@ class BitbucketHooks:
             "events": list(config.events),
         }
         if config.webhook_secret is not None:
-            wanted["secret"] = self._secret(config.webhook_secret)
+            ref, place = config.webhook_secret, self._around.place
+            wanted["secret"] = fields.secret(self._around.secrets, place, ref).decode()
         return wanted
 
     def _authorized(self) -> rest.Api:

@@ -102,7 +102,7 @@ class BitbucketServerSource:
         async with rest.session() as session:
             api = rest.Api(session, f"{config.bitbucketserver_base_url}/api/1.0", verify=verify)
             if config.access_token is not None:
-                token = _secret(config.access_token, self._around)
+                token = _key(config.access_token, self._around).strip()
                 api = api.with_headers({"Authorization": f"Bearer {token}"})
             yield api
 
@@ -212,9 +212,11 @@ class ServerHooks:
         self._ours[path] = hook["id"]
 
     async def remove(self) -> None:
-        for path, hook in self._ours.items():
-            await self._api.call("DELETE", f"{path}/{hook}")
-            log.info("bitbucketserver_hook_removed", path=path, hook=hook)
+        async def take_away(path: str) -> None:
+            await self._api.call("DELETE", f"{path}/{self._ours[path]}")
+            log.info("bitbucketserver_hook_removed", path=path, hook=self._ours[path])
+
+        await hooks.each(self._ours, take_away)
 
     def _wanted(self) -> dict[str, Any]:
         secret = self._config.webhook_secret
@@ -223,7 +225,7 @@ class ServerHooks:
             "url": self._url,
             "active": True,
             "events": list(self._config.events),
-            "configuration": {"secret": _secret(secret, self._around)} if secret else {},
+            "configuration": {"secret": _key(secret, self._around)} if secret else {},
         }
 
 
@@ -253,8 +255,9 @@ def _repository(key: str, slug: str) -> str:
     return f"/projects/{quote(key, '')}/repos/{quote(slug, '')}"
 
 
-def _secret(ref: fields.SecretRef, surroundings: Surroundings) -> str:
-    return fields.secret(surroundings.secrets, surroundings.place, ref).decode().strip()
+def _key(ref: fields.SecretRef, surroundings: Surroundings) -> str:
+    """As deliveries are verified with it."""
+    return fields.secret(surroundings.secrets, surroundings.place, ref).decode()
 
 
 def _check(config: BitbucketServerSource.Config, *, manages: bool) -> None:

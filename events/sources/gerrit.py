@@ -113,9 +113,12 @@ class GerritHooks:
 
     async def remove(self) -> None:
         api = self._authorized()
-        for path in self._paths():
+
+        async def take_away(path: str) -> None:
             await api.call("DELETE", path)
             log.info("gerrit_hook_removed", path=path)
+
+        await hooks.each(self._paths(), take_away)
 
     def _paths(self) -> list[str]:
         name = quote(self._config.hook_name, "")
