@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
-from bireme.lang import gjson, gotemplate, sjson
+from bireme.kit.errors import InvalidManifest
+from bireme.lang import gjson, gojson, gotemplate, sjson
 from bireme.lang.errors import LangError
+from bireme.manifests import yaml
 from events.model import Event
 from sensors.errors import BadSensor, CannotResolve
 from sensors.view import Found, View, is_json
@@ -112,8 +114,7 @@ def _select(source: Source, event: Event, default: Resolved | None) -> tuple[Res
     if source.data_template or source.data_key:
         return _from_json(data_as_json(event), source.data_template, source.data_key)
     if source.context_template or source.context_key:
-        context = json.dumps(context_of(event))
-        return _from_json(context, source.context_template, source.context_key)
+        return _from_json(_object(context_of(event)), source.context_template, source.context_key)
     return default or Resolved(whole(event)), "<nil>"
 
 
@@ -165,15 +166,14 @@ def data_as_json(event: Event) -> str:
 
 
 def _yaml_as_json(data: bytes) -> str:
-    import yaml
-
     try:
-        return json.dumps(yaml.safe_load(data), separators=(",", ":"), sort_keys=True)
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        raise CannotResolve(f"failed to convert yaml to json: {error}") from error
+        documents = yaml.load(data.decode(errors="replace"))
+    except InvalidManifest as error:
+        raise CannotResolve(f"failed converting yaml event data to JSON: {error}") from error
+    return gojson.dumps(documents[0].value if documents else None)
 
 
-def context_of(event: Event) -> Json:
+def context_of(event: Event) -> dict[str, str]:
     """The event's context, in Argo's key order."""
     return {
         "id": event.id,
@@ -187,11 +187,14 @@ def context_of(event: Event) -> Json:
 
 
 def whole(event: Event) -> str:
-    """The event as one JSON text, its data in base64."""
-    data = base64.b64encode(event.data).decode()
-    return json.dumps(
-        {"context": context_of(event), "data": data}, separators=(",", ":"), ensure_ascii=False
-    )
+    """The event as one JSON text, its data in base64, `null` when it has none."""
+    data = f'"{base64.b64encode(event.data).decode()}"' if event.data else "null"
+    return f'{{"context":{_object(context_of(event))},"data":{data}}}'
+
+
+def _object(texts: Mapping[str, str]) -> str:
+    """A JSON object as Go writes a struct: its fields in order, its texts safe inside HTML."""
+    return f"{{{','.join(f'{gojson.quote(key)}:{gojson.quote(text)}' for key, text in texts.items())}}}"
 
 
 def apply(target: Any, parameters: Sequence[Parameter], events: Events) -> Any:
@@ -240,5 +243,5 @@ def payload(parameters: Sequence[Parameter], events: Events) -> bytes:
         if not parameter.dest:
             return found.text.encode()
         value = found.placed(parameter.src.use_raw_data)
-        document = sjson.set({} if document is None else document, parameter.dest, value)
+        document = sjson.set(document, parameter.dest, value)
     return b"" if document is None else json.dumps(document, separators=(",", ":")).encode()

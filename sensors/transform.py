@@ -50,6 +50,8 @@ def unchanged(view: View) -> View:
 
 def _by(program: Program, path: str, checked: Callable[[bytes], bytes]) -> Seen:
     def seen(view: View) -> View:
+        if view.is_empty:
+            return view
         try:
             return view.changed(program, lambda answer: _as_go(checked(answer)))
         except BiremeError as error:

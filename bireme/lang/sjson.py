@@ -11,8 +11,9 @@ from bireme.lang.errors import LangError
 MAX_INDEX: Final = 100_000
 MAX_DEPTH: Final = 200
 Key = str | int
+_MISSING: Final = object()
 _PART = re.compile(r"((?:\\.|[^.\\])*\\?)\.", re.DOTALL)
-_COMPLEX = re.compile(r"(?<!\\)[*?#@|]|(?:^|\.)[!{\[]")
+_COMPLEX = re.compile(r"(?<!\\)(?:\\\\)*[*?#@|]")
 
 
 def set(document: Any, path: str, value: Any) -> Any:
@@ -61,29 +62,30 @@ def _parts(path: str) -> list[Key]:
     return parts
 
 
-def _put(document: Any, parts: list[Key], value: Any, level: int = 0) -> Any:
+def _put(document: Any, parts: list[Key], value: Any) -> Any:
+    """In place of a scalar a number makes a list; `-1` makes one where nothing was, and is else a name."""
     if not parts:
         return value
     head, rest = parts[0], parts[1:]
     if isinstance(document, list):
         return _put_in_list(document, head, rest, value)
     if isinstance(document, dict):
-        return document | {str(head): _put(document.get(str(head)), rest, value, level + 1)}
-    if head == "" or (isinstance(head, int) and (level or head >= 0)):
+        return document | {str(head): _put(document.get(str(head), _MISSING), rest, value)}
+    if head == "" or (isinstance(head, int) and (head >= 0 or document is _MISSING)):
         return _put_in_list([], head, rest, value)
-    return {str(head): _put(None, rest, value, level + 1)}
+    return {str(head): _put(_MISSING, rest, value)}
 
 
 def _put_in_list(items: list[Any], head: Key, rest: list[Key], value: Any) -> list[Any]:
-    """An empty name appends, as -1 does; a number that was written as a name is a number here."""
-    at = -1 if head == "" else _index(head)
-    if at is None:
+    """An empty name appends, as -1 does."""
+    at = -1 if head == "" else head
+    if isinstance(at, str):
         raise LangError(f"cannot set array element for non-numeric key '{head}'")
     index = len(items) if at < 0 else at
     if index > len(items) + MAX_INDEX:
         raise LangError(f"index {index} lies too far behind the end of the list")
     made = items + [None] * (index + 1 - len(items))
-    made[index] = _put(made[index], rest, value, 1)
+    made[index] = _put(items[index] if index < len(items) else _MISSING, rest, value)
     return made
 
 

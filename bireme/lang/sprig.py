@@ -57,13 +57,22 @@ def functions() -> Mapping[str, Function]:
 
 
 def _with_nil(function: Function) -> Function:
-    """What is missing is nil to a function that takes anything: `toJson` of it is `null`. Others refuse it."""
+    """What is missing is nil to a function that takes anything: `toJson` of it is `null`. Others refuse it.
+
+    Nor does the engine hand on what is missing at the head of a longer pipeline.
+    """
     from gotpl.runtime.values import INVALID
 
     plain = [kind in ("str", "int", "float", "bool") for kind in _kinds(function)]
+    takes_one_of_any = plain == [False] and not any(
+        parameter.kind is parameter.VAR_POSITIONAL
+        for parameter in signature(unwrap(function)).parameters.values()
+    )
 
     @wraps(function)
     def call(*args: Any) -> Any:
+        if takes_one_of_any and not args:
+            return function(None)
         if any(arg is INVALID for arg in args):
             given = zip(args, chain(plain, repeat(False)), strict=False)
             args = tuple(None if arg is INVALID and not strict else arg for arg, strict in given)

@@ -37,6 +37,28 @@ def test_sjson(document: object, path: str, made: object) -> None:
     assert sjson.set(document, path, "x") == made
 
 
+@pytest.mark.parametrize(
+    ("document", "path", "made"),
+    [
+        ({}, "{x}", {"{x}": "x"}),
+        ({}, "!x", {"!x": "x"}),
+        ({}, "a.[0]", {"a": {"[0]": "x"}}),
+        ({"a": "s"}, "a.-1", {"a": {"-1": "x"}}),
+        ({"a": None}, "a.-1", {"a": {"-1": "x"}}),
+        ({}, "a.-1", {"a": ["x"]}),
+        ({"a": []}, "a.1.-1", {"a": [None, ["x"]]}),
+        (None, "0", ["x"]),
+    ],
+)
+def test_sjson_reads_odd_names_as_names(document: object, path: str, made: object) -> None:
+    assert sjson.set(document, path, "x") == made
+
+
+def test_sjson_refuses_a_number_written_as_a_name_in_a_list() -> None:
+    with pytest.raises(LangError, match="non-numeric key '1'"):
+        sjson.set({"a": [1]}, "a.:1", "x")
+
+
 def test_sjson_deletes_from_a_list_by_a_number_however_it_is_written() -> None:
     assert sjson.delete([1, 2], ":1") == [1]
 

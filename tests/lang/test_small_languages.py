@@ -200,6 +200,22 @@ def test_a_template_has_sprig_but_not_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ('{{ printf "%v %s %q %T" .no .no .no .no }}', "<nil> %!s(<nil>) %!q(<nil>) <nil>"),
+        ('{{ print .no 1 "x" }}', "<nil> 1x"),
+        ('{{ println .no "x" }}', "<nil> x\n"),
+        ('{{ eq .no "x" }} {{ ne .no "x" }} {{ eq .no .none }}', "false true true"),
+        ('{{ eq "x" .no }} {{ eq "x" .no "x" }}', "false true"),
+        ("{{ .no | toJson | b64enc }}", "bnVsbA=="),
+        ('{{ .no | default "d" | upper }}', "D"),
+    ],
+)
+def test_what_is_missing_is_nil_to_the_functions_of_a_template(template: str, text: str) -> None:
+    assert gotemplate.render(template, {"null": None}) == text
+
+
+@pytest.mark.parametrize(
     "template",
     [
         "{{range until 99999}}{{range until 99999}}x{{end}}{{end}}",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from sensors import parameters
 from sensors.errors import BadSensor, CannotResolve
@@ -78,3 +79,34 @@ def test_an_entry_without_a_destination_is_the_whole_payload(make_event: Any) ->
     assert parameters.payload(given, events) == b"main"
     assert parameters.payload(given[:1], events) == b'{"x":"8"}'
     assert parameters.payload(given, {}) == b""
+
+
+def test_a_payload_that_begins_with_an_index_is_a_list(make_event: Any) -> None:
+    given = parameters.decode(
+        [{"src": {"dependencyName": "a", "dataKey": "body.size"}, "dest": "0"}]
+    )
+    assert (
+        parameters.payload(given, {"a": make_event("e1", data={"body": {"size": 1}})}) == b'["1"]'
+    )
+
+
+def test_an_event_as_a_whole_is_written_as_go_writes_it(make_event: Any) -> None:
+    event = structs.replace(make_event("e1"), id="<é>", data=b"")
+    found = parameters.resolve(parameters.Source(dependency_name="a"), {"a": event})
+    assert found is not None
+    assert found.text.startswith('{"context":{"id":"\\u003cé\\u003e","source":')
+    assert found.text.endswith(',"data":null}')
+
+
+def test_yaml_keeps_dates_times_and_floats_as_they_are(make_event: Any) -> None:
+    text = b"day: 2026-01-01\nat: 1:30\nsmall: 1e-06\nbig: 1e+20\n"
+    event = structs.replace(make_event("e1"), data=text, content_type="application/yaml")
+    assert parameters.data_as_json(event) == (
+        '{"at":"1:30","big":100000000000000000000,"day":"2026-01-01","small":0.000001}'
+    )
+
+
+def test_yaml_that_cannot_be_read_is_an_error_of_the_parameter(make_event: Any) -> None:
+    event = structs.replace(make_event("e1"), data=b"a: [", content_type="application/yaml")
+    with pytest.raises(CannotResolve, match="failed converting yaml"):
+        parameters.data_as_json(event)

@@ -117,7 +117,6 @@ FAILURES: dict[str, tuple[dict[str, str], str, str]] = {
     "no Lua": ({"script": "return ("}, "{}", "script:1: unexpected symbol"),
     "not an object": ({"jq": "."}, "[1]", "json: cannot unmarshal array"),
     "a number": ({"script": "return {}"}, "1", "json: cannot unmarshal number"),
-    "no data": ({"jq": "."}, "", "unexpected end of JSON input"),
     "no JSON": ({"jq": "."}, "x=1", "event data not valid JSON"),
     "a loop": ({"jq": "def f: f; f"}, "{}", "ran longer than 0.1 s"),
 }
@@ -168,6 +167,10 @@ def test_scripts_come_last_and_their_errors_surface_behind_a_refusal(sandbox: Sa
 
 def test_an_event_without_data_passes_a_script_unasked(sandbox: Sandbox) -> None:
     assert first(run(sandbox, "", filters={"script": "return false"})).outcome == "fired"
+
+
+def test_an_event_without_data_passes_a_transform_unchanged(sandbox: Sandbox) -> None:
+    assert first(run(sandbox, "", transform={"jq": "error"})).outcome == "fired"
 
 
 def test_an_empty_script_is_none(sandbox: Sandbox) -> None:
