@@ -25,9 +25,9 @@ def _printf(layout: Any, *args: Any) -> Any:
         raise OverBudget(
             "printf: a width or precision above 9999, or one from the arguments, is refused"
         )
-    from gotpl.runtime.gofmt import go_sprintf
+    from gotpl._compat.gofmt.go import sprintf
 
-    return go_sprintf(layout, *(None if _is_nil(arg) else arg for arg in args))
+    return sprintf(layout, *(None if _is_nil(arg) else arg for arg in args))
 
 
 def _print(*args: Any) -> Any:
