@@ -13,7 +13,7 @@ from controller.ports import WorkflowExists, WorkflowNotFound
 from controller.run import Options
 from controller.submission import SubmitOptions
 from controller.throttle import Limits
-from tests.controller.scripted import fails, hangs
+from tests.controller.scripted import fails, hangs, succeeds
 from tests.controller.worlds import World, phases, steps, workflow
 
 pytestmark = pytest.mark.looptime
@@ -231,6 +231,29 @@ async def test_workflows_beyond_the_limit_wait_their_turn(world: World) -> None:
     assert (await world.end_of({"namespace": "default", "name": "later"}))["status"][
         "phase"
     ] == "Failed"
+
+
+async def test_places_of_a_namespace_go_by_priority_and_who_waits_is_told_so(world: World) -> None:
+    await world.stop()
+    world.options = Options(limits=Limits(per_namespace=1))
+    world.executor.outcome = hangs
+    await world.start()
+    for name, namespace, priority in (
+        ("first", "default", 0), ("low", "default", 1), ("high", "default", 5), ("far", "other", 0),
+    ):  # fmt: skip
+        made = {"name": name, "namespace": namespace}
+        await world.controller.create(workflow(metadata=made, priority=priority))
+    await asyncio.sleep(1)
+    assert [task.workflow for task in world.executor.started] == ["first", "far"]
+    status = (await world.controller.get("default", "high"))["status"]
+    assert (status["phase"], status["message"]) == (
+        "Pending",
+        "Workflow processing has been postponed because too many workflows are already running",
+    )
+    world.executor.outcome = succeeds
+    world.executor.finish(world.executor.started[0])
+    await world.end_of({"namespace": "default", "name": "low"})
+    assert [task.workflow for task in world.executor.started][2:] == ["high", "low"]
 
 
 async def test_a_workflow_is_forgotten_when_its_time_to_live_is_over(world: World) -> None:
