@@ -28,6 +28,7 @@ from events.ports import (
     Poison,
     PoisonMessage,
     Surroundings,
+    TooLarge,
 )
 from events.registry import sources
 
@@ -173,6 +174,22 @@ class Inlet:
         if chosen := self._filter:
             given = [event for event in given if self._is_wanted(event, chosen)]
         events = [self._complete(event, now) for event in given]
+        try:
+            return await self._put(events, facts, after)
+        except TooLarge as error:
+            # Before the others: what notes their place notes that of these too.
+            large = [event for event in events if event.id in error.reasons]
+            await self._set_aside([_poison_of(event, error.reasons[event.id]) for event in large])
+            rest = [event for event in events if event.id not in error.reasons]
+            return await self._put(rest, facts, after)
+
+    async def _put(
+        self,
+        events: Sequence[Event],
+        facts: Mapping[str, bytes | None],
+        after: Mapping[str, bytes | None],
+    ) -> Sequence[Event]:
+        """Raises TooLarge, and what else the bus raises, which is counted."""
         if not events:
             if facts:
                 await self._around.state.note(self._around.place, facts, after)
@@ -180,13 +197,15 @@ class Inlet:
         also = partial(self._note, facts=facts, after=after) if facts else None
         try:
             accepted = await self._bus.publish(events, also)
+        except TooLarge:
+            raise  # the events it names are set aside, the others are published yet
         except BiremeError:
             self.status.failed += len(events)
             raise
         new = sum(1 for one, event in zip(accepted, events, strict=True) if one.id == event.id)
         self.status.accepted += new
         self.status.duplicates += len(events) - new
-        self.status.last_event_at = now
+        self.status.last_event_at = self._around.clock.now()
         return accepted
 
     async def _set_aside(self, found: Sequence[PoisonMessage]) -> None:
@@ -242,6 +261,10 @@ def _blank(one: Configured) -> Event:
         data=b"",
         bus="" if one.bus == DEFAULT_BUS else one.bus,
     )
+
+
+def _poison_of(event: Event, reason: str) -> PoisonMessage:
+    return PoisonMessage(reason, {"id": event.dedup or event.id}, event.data)
 
 
 def _compiled(expression: str, path: str) -> "PayloadFilter":

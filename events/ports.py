@@ -168,6 +168,15 @@ class BusAway(EventsError, ServiceError):
     """The bus does not answer; nothing of the publication may be taken as accepted."""
 
 
+class TooLarge(EventsError, UserError):
+    """Events of a publication are larger than the bus takes, and nothing of it was accepted. `reasons` tell of each
+    of them, by its id."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("; ".join(reasons.values()))
+        self.reasons = reasons
+
+
 @dataclass(frozen=True, slots=True)
 class BusSurroundings:
     """What a bus outside of this process is given: whose EventBus it is, and what it needs to get there."""

@@ -22,7 +22,7 @@ import structlog
 from bireme.kit.errors import MissingExtra
 from bireme.lang import goduration
 from bireme.manifests import yaml
-from events import envelope, fields
+from events import envelope, fields, sizes
 from events.model import Event
 from events.ports import Also, BadSourceConfig, BusAway, BusSurroundings
 from events.registry import buses
@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 _ANSWER_S = 5.0
 _BEAT_S = 5.0
+_LARGER = "raise max_payload of the NATS server, or have the source send a reference instead"
 
 
 class StreamSettings(fields.Fields, frozen=True, kw_only=True):
@@ -81,6 +82,8 @@ class JetStreamBus:
             if not self._client.is_connected:
                 # The client would keep it and send it later, after the sender was told that it failed.
                 raise BusAway(f"the NATS server {self._config.url}: connection lost")
+            # A larger one is no error to the server: it hangs up.
+            sizes.check(events, _size, self._client.max_payload, _LARGER)
             sent = [await self._send(stream, event) for event in events]
             async with asyncio.timeout(_ANSWER_S):
                 # What waits together costs as much as a third of a publication: one alone goes without.
@@ -120,8 +123,7 @@ class JetStreamBus:
                 raise
 
     async def _send(self, stream: "JetStreamContext", event: Event) -> "asyncio.Future[Any]":
-        headers = {**envelope.headers(event), "Nats-Msg-Id": dedup_key(event) or event.id}
-        return await stream.publish_async(self._subject, event.data, headers=headers)
+        return await stream.publish_async(self._subject, event.data, headers=_headers(event))
 
     async def _accepted(self, stream: "JetStreamContext", event: Event, ack: Any) -> Event:
         """A repeated delivery stands for the event that came first."""
@@ -237,6 +239,16 @@ def _access(config: JetStreamBus.Config, around: BusSurroundings) -> dict[str, A
     if isinstance(value, dict):
         return {"user": str(value.get("username")), "password": str(value.get("password"))}
     return {"token": text.strip()}
+
+
+def _headers(event: Event) -> dict[str, str]:
+    return {**envelope.headers(event), "Nats-Msg-Id": dedup_key(event) or event.id}
+
+
+def _size(event: Event) -> int:
+    """As the server counts: the block of headers (a first line, a line each, an empty line) and the data."""
+    lines = sum(len(name) + len(text) + 4 for name, text in _headers(event).items())
+    return len("NATS/1.0\r\n") + lines + len("\r\n") + len(event.data)
 
 
 def _parts(message: Any) -> tuple[dict[str, str], bytes, int]:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from events import envelope, fields, kafka
+from events import envelope, fields, kafka, sizes
 from events.kafka_sending import ANSWER_S, Sending
 from events.model import Event
 from events.ports import Also, BadSourceConfig, BusAway, BusSurroundings, Place
@@ -28,6 +28,9 @@ from events.tls import Tls
 log = structlog.get_logger(__name__)
 
 _COPIES = 3
+_MOST_BYTES = 32 << 20
+_LARGEST_BATCH = 16 << 10
+_LARGER = "raise max.message.bytes of the topic, or have the source send a reference instead"
 
 
 class Group(fields.Fields, frozen=True, kw_only=True):
@@ -59,6 +62,7 @@ class KafkaBus:
         self._around = around
         self._topic = config.topic or f"{around.namespace}-{around.name}"
         self._has_topic = False
+        self._most_bytes = _MOST_BYTES
         # The same for as long as this object lives: a new client ends what the one before it has left open.
         identity = f"{self._topic}-{around.ids.uid()}"
         self._single = Sending(partial(self._client_that_sends, enable_idempotence=True))
@@ -78,12 +82,12 @@ class KafkaBus:
         ]
 
     async def _send(self, events: Sequence[Event]) -> list[Any]:
-        await self._make_topic()
+        await self._prepare(events)
         async with self._single.use() as client:
             return [await client.send_and_wait(self._topic, **_record(event)) for event in events]
 
     async def _send_all(self, events: Sequence[Event]) -> list[Any]:
-        await self._make_topic()
+        await self._prepare(events)
         async with self._transaction, self._batches.use() as client:
             try:
                 await client.begin_transaction()
@@ -94,6 +98,10 @@ class KafkaBus:
                 await self._batches.give_up()  # a transaction half done is nobody's to go on with
                 raise
             return places
+
+    async def _prepare(self, events: Sequence[Event]) -> None:
+        await self._make_topic()
+        sizes.check(events, _size, self._most_bytes, _LARGER)
 
     async def read(
         self, consumer: str, after: int, *, batch: int = 500
@@ -145,7 +153,9 @@ class KafkaBus:
 
         return AIOKafkaProducer(
             acks="all",
-            max_request_size=32 << 20,
+            max_request_size=_MOST_BYTES,
+            # What the client packs together is one message to the broker.
+            max_batch_size=min(_LARGEST_BATCH, self._most_bytes),
             request_timeout_ms=int(ANSWER_S * 1000),
             transaction_timeout_ms=int(ANSWER_S * 1000),
             **self._client(),
@@ -174,9 +184,20 @@ class KafkaBus:
                     f"the topic {self._topic} has {count} partitions; expected one,"
                     " because the log has one order: name another topic"
                 )
+            self._most_bytes = await self._limit(admin)
             self._has_topic = True
         finally:
             await admin.close()
+
+    async def _limit(self, admin: Any) -> int:
+        """What the topic takes. A server that does not tell is believed to take what our client sends."""
+        from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+        names = ["max.message.bytes"]
+        topic = ConfigResource(ConfigResourceType.TOPIC, self._topic, dict.fromkeys(names))
+        (answer,) = await admin.describe_configs([topic])
+        told = [int(entry[1]) for one in answer.resources for entry in one[4] if entry[0] in names]
+        return min([_MOST_BYTES, *told])
 
     def _client(self) -> dict[str, Any]:
         around, config = self._around, self._config
@@ -187,10 +208,13 @@ class KafkaBus:
     @contextmanager
     def _speaking(self) -> Iterator[None]:
         """The client's complaints as ours."""
-        from aiokafka.errors import KafkaError
+        from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
         try:
             yield
+        except MessageSizeTooLargeError as error:
+            self._has_topic = False  # its limit is another one now, and is asked for again
+            raise BusAway(f"the Kafka brokers {self._config.url}: {error}") from error
         except (KafkaError, OSError, TimeoutError) as error:
             why = error or type(error).__name__
             raise BusAway(f"the Kafka brokers {self._config.url}: {why}") from error
@@ -200,6 +224,15 @@ def _record(event: Event) -> dict[str, Any]:
     headers = [(name, text.encode()) for name, text in envelope.headers(event).items()]
     key = f"{event.source}.{event.subject}".encode()
     return {"value": event.data, "key": key, "headers": headers, "partition": 0}
+
+
+def _size(event: Event) -> int:
+    """As the broker counts: a batch with this record alone."""
+    from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+    record = _record(event)
+    estimate = DefaultRecordBatchBuilder.estimate_size_in_bytes
+    return int(estimate(record["key"], record["value"], record["headers"]))
 
 
 def _parts(record: Any) -> tuple[dict[str, str], bytes, int]:

@@ -1,0 +1,112 @@
+"""Events larger than a bus takes, on real servers: set aside with a sentence that helps, and in nobody's way."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from events.ports import TooLarge
+from tests.events import bus_rigs
+from tests.events.bus_rigs import Rig
+from tests.events.test_buses import event, take
+from tests.servers import apache_kafka, nats, process
+
+MOST = 100_000
+ADVICE = {"jetstream": "max_payload of the NATS server", "kafka": "max.message.bytes of the topic"}
+
+
+@pytest.fixture(scope="module")
+def kafka_port() -> int:
+    return process.free_port()
+
+
+@pytest.fixture(scope="module")
+def brokers(kafka_port: int) -> Iterator[process.Server]:
+    public = f"advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_port}"
+    with apache_kafka.running(public, f"message.max.bytes={MOST}") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Server]:
+    config = tmp_path_factory.mktemp("nats") / "nats.conf"
+    config.write_text(f"max_payload: {MOST}\n")
+    with nats.running("-c", str(config)) as server:
+        yield server
+
+
+@pytest.fixture(params=["jetstream", "kafka"])
+async def rig(
+    request: pytest.FixtureRequest, tmp_path: Path, kafka_port: int
+) -> AsyncIterator[Rig]:
+    is_kafka = request.param == "kafka"
+    server = request.getfixturevalue("brokers" if is_kafka else "streams")
+    port = kafka_port if is_kafka else process.free_port()
+    async with bus_rigs.remote(request.param, server, port) as remote:
+        remote.advice = ADVICE[request.param]  # type: ignore[attr-defined]
+        yield remote
+
+
+async def test_nothing_of_a_publication_with_a_large_event_is_accepted_and_only_that_one_is_named(
+    rig: Rig,
+) -> None:
+    large = event("large", data=b"x" * MOST)
+    with pytest.raises(TooLarge) as told:
+        await rig.bus.publish([event("a"), large, event("b")])
+    assert list(told.value.reasons) == ["large"]
+    with pytest.raises(TooLarge):
+        await rig.bus.publish([large])
+    await rig.bus.publish([event("c")])
+    assert [one.id for one in await take(rig.bus.read("c", 0), 1)] == ["c"]
+
+
+async def test_the_limit_is_what_the_server_takes(rig: Rig) -> None:
+    """To the byte, as we count: the largest that passes our look is taken by the server, alone and among others."""
+    with pytest.raises(TooLarge) as told:
+        await rig.bus.publish([event("e", data=b"x" * MOST)])
+    size = int(told.value.reasons["e"].split(" bytes")[0].split()[-1])
+    fits = event("e", data=b"x" * (2 * MOST - size))
+    await rig.bus.publish([fits])
+    await rig.bus.publish([event("1"), msgspec.structs.replace(fits, id="f"), event("2")])
+    with pytest.raises(TooLarge):
+        await rig.bus.publish([event("e", data=fits.data + b"x")])
+    assert [one.id for one in await take(rig.bus.read("c", 0), 4)] == ["e", "1", "f", "2"]
+
+
+async def test_many_small_events_do_not_become_one_that_is_too_large(rig: Rig) -> None:
+    many = [event(f"{n}", data=b"x" * 1000) for n in range(300)]
+    await rig.bus.publish(many)
+    assert [one.id for one in await take(rig.bus.read("c", 0), 300)] == [one.id for one in many]
+
+
+async def test_a_large_event_is_set_aside_with_what_to_do_and_those_beside_and_behind_it_go_on(
+    bench: Any, rig: Any, free_port: Any
+) -> None:
+    bench.bus = rig.bus
+    port = free_port()
+    hook = {"port": str(port), "endpoint": "/ce", "method": "POST"}
+    await bench.apply({"cloudevents": {"orders": {"webhook": hook}}})
+
+    async def post(*names: str) -> int:
+        events = [
+            {"specversion": "1.0", "id": name, "source": "/shop", "type": "order"}
+            | {"data": "x" * (MOST if name == "large" else 1)}
+            for name in names
+        ]
+        kind = {"Content-Type": "application/cloudevents-batch+json"}
+        url = f"http://127.0.0.1:{port}/ce"
+        async with bench.client.post(url, data=json.dumps(events), headers=kind) as answer:
+            return int(answer.status)
+
+    assert [await post("a", "large", "b"), await post("large"), await post("c")] == [200] * 3
+    assert len(await take(rig.bus.read("c", 0), 3)) == 3
+    (found,) = await bench.poison()
+    assert found["times"] == 2
+    assert found["reason"].startswith("EventSource default/hooks, event orders ")
+    assert f"the bus takes at most {MOST}" in found["reason"]
+    assert rig.advice in found["reason"]
+    status = bench.bank.status()[0]
+    assert (status.accepted, status.poison, status.failed) == (3, 2, 0)
