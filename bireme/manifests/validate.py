@@ -48,6 +48,9 @@ def validate(
         return validate_sensor(manifest)
     if isinstance(manifest, EventSource):
         return validate_event_source(manifest)
+    if manifest.kind == "WorkflowEventBinding":
+        text, advice = "a WorkflowEventBinding has no effect here", "write a Sensor"
+        return [manifest.problem(text, "kind", advice=advice, severity="warning")]
     return validate_event_bus(manifest) if isinstance(manifest, EventBus) else []
 
 
