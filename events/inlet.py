@@ -168,6 +168,7 @@ class Inlet:
         given: Sequence[NewEvent],
         facts: Mapping[str, bytes | None] = _NONE,
         after: Mapping[str, bytes | None] = _NONE,
+        refuse_large: bool = False,
     ) -> Sequence[Event]:
         """Filter, complete and publish. What the filter turns away is counted, and is no failure."""
         now = self._around.clock.now()
@@ -180,6 +181,8 @@ class Inlet:
             # Before the others: what notes their place notes that of these too.
             large = [event for event in events if event.id in error.reasons]
             await self._set_aside([_poison_of(event, error.reasons[event.id]) for event in large])
+            if refuse_large:
+                raise
             rest = [event for event in events if event.id not in error.reasons]
             return await self._put(rest, facts, after)
 

@@ -39,6 +39,9 @@ class Publish(Protocol):
     `after` has some of their names, with the facts as they have to be until then: when one is not, somebody else has
     gone on from there, nothing is kept, and Overtaken is raised. So a publication with `after` happens once, and its
     events need no `dedup`; they need an id of their own, by which an outside bus knows them.
+
+    An event larger than the bus takes is set aside, and the others are published. With `refuse_large`, for whoever can
+    tell the sender, nothing is: TooLarge is raised.
     """
 
     def __call__(
@@ -47,6 +50,7 @@ class Publish(Protocol):
         /,
         facts: Mapping[str, bytes | None] = ...,
         after: Mapping[str, bytes | None] = ...,
+        refuse_large: bool = ...,
     ) -> Awaitable[Sequence[Event]]: ...
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from bireme.kit.errors import BiremeError, ServiceError
 from events import fields, streams
 from events.http import Refused, Tls, read_body, text
-from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
+from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings, TooLarge
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +76,8 @@ class HttpRoute:
         body = await read_body(request, cap_bytes=self._cap_bytes, patience_s=BODY_PATIENCE_S)
         try:
             return await self._reply(request, body)
+        except TooLarge as error:
+            raise Refused(413, str(error)) from error
         except ServiceError as error:
             log.warning("event_not_recorded", endpoint=self._webhook.endpoint, error=str(error))
             raise Refused(500, "failed to record event") from error
@@ -133,7 +135,7 @@ class HttpSource:
         await self._route.run(listening)
 
     async def _reply(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        await self._publish([self._accept(request, body)])
+        await self._publish([self._accept(request, body)], refuse_large=True)
         return text(200, "success")
 
 

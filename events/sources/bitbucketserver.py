@@ -121,7 +121,7 @@ class BitbucketServerSource:
             for number, part in enumerate(self._bodies(told, changes, body))
         ]
         if events:
-            await self._publish(events)
+            await self._publish(events, refuse_large=True)
         return text(200, "success")
 
     def _verify(self, request: web.BaseRequest, body: bytes) -> None:

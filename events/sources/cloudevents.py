@@ -53,7 +53,7 @@ class CloudEventsSource:
         except (cloudevents.NotACloudEvent, UnicodeDecodeError) as error:
             raise Refused(400, str(error)) from error
         if found:
-            await self._publish([self._event(one) for one in found])
+            await self._publish([self._event(one) for one in found], refuse_large=True)
         return text(200, "success")
 
     def _consent(self, request: web.BaseRequest) -> web.Response:

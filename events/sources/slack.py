@@ -61,7 +61,7 @@ class SlackSource:
         if told.get("type") == "url_verification":
             return text(200, str(told.get("challenge", "")))
         if (event := _event(told)) is not None:
-            await self._publish([event])
+            await self._publish([event], refuse_large=True)
         return text(200, "success")
 
     def _verify(self, request: web.BaseRequest, body: bytes) -> None:

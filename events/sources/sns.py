@@ -90,7 +90,7 @@ class SnsSource:
         if envelope.type == "SubscriptionConfirmation":
             await self._confirm(envelope)
         elif envelope.type == "Notification":
-            await self._publish([self._event(request, envelope, body)])
+            await self._publish([self._event(request, envelope, body)], refuse_large=True)
             return text(200, "success")
         return text(200, "")
 

@@ -96,7 +96,7 @@ class StorageGridSource:
         changes = _changes(told["Message"])
         wanted = [one for one in changes if self._wanted.concerns(one) and self._wanted.tells(one)]
         if wanted:
-            await self._publish([self._event(told, wanted)])
+            await self._publish([self._event(told, wanted)], refuse_large=True)
         answer = _ANSWER.format(id=self._around.ids.uid())
         return web.Response(text=answer, content_type="text/plain")
 
