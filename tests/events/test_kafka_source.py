@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bireme.storage.ports import StorageUnavailable
+from events import sizes
 from events.ports import Place
 from events.rewind import REWIND, parse
 from tests.servers import kafka, process, proxy
@@ -158,6 +159,34 @@ async def test_places_and_events_are_one_commit(
     await restart(bench, spec)
     assert [body(event) for event in await bench.arrived(1)] == [7]
     assert (await bench.bank._state.facts(place))[f"{topic}/0"] == b"1 0"
+
+
+class Narrow:
+    """The log, on a bus that takes no event of a thousand bytes."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    async def publish(self, events: Any, also: Any = None) -> Any:
+        sizes.check(events, lambda event: len(event.data), 999, "send less")
+        return await self._log.publish(events, also)
+
+
+async def test_a_message_too_large_for_the_bus_is_set_aside_and_its_place_is_passed(
+    bench: Any, broker: process.Server, topic: str, producer: AIOKafkaProducer
+) -> None:
+    spec = {"kafka": {"orders": config(broker.port, topic, **ALONE)}}
+    log, bench.bus = bench.bus, Narrow(bench.bus)
+    await bench.apply(spec)
+    for text in (b"1", b'"%b"' % (b"x" * 2000), b"2"):
+        await producer.send_and_wait(topic, text, partition=0)
+    bench.bus = log
+    await bench.arrived(2)
+    await producer.send_and_wait(topic, b"3", partition=0)
+    await restart(bench, spec)
+    assert [body(event) for event in await bench.arrived(3)] == [1, 2, 3]
+    (found,) = await bench.poison()
+    assert "the bus takes at most 999; send less" in found["reason"]
 
 
 async def test_who_was_overtaken_keeps_nothing_and_goes_on_from_where_the_other_one_is(
