@@ -215,6 +215,11 @@ def test_what_is_missing_is_nil_to_the_functions_of_a_template(template: str, te
     assert gotemplate.render(template, {"null": None}) == text
 
 
+def test_characters_stay_whole_where_words_are_pulled_together() -> None:
+    text = gotemplate.render("{{ nospace .name }} {{ initials .name }}", {"name": "élan à  Übach"})
+    assert text == "élanàÜbach éàÜ"
+
+
 @pytest.mark.parametrize(
     "template",
     [
