@@ -81,11 +81,30 @@ def _is_gzip_tar(path: Path) -> bool:
         return False
 
 
+class _Space:
+    """What may be unpacked: a twentieth of the disk stays free, for the database needs it to go on."""
+
+    def __init__(self, room: Path) -> None:
+        disk = shutil.disk_usage(room)
+        self._left = disk.free - disk.total // 20
+
+    def take(self, name: str, size: int) -> None:
+        """Before the entry is unpacked. Raises BadArchive."""
+        if size > self._left:
+            raise BadArchive(
+                f"'{name}' does not fit: it has {size} bytes, and {max(self._left, 0)} may still be used"
+                " of the disk (a twentieth of it stays free)"
+            )
+        self._left -= size
+
+
 def _untar(source: Path, room: Path) -> None:
+    space = _Space(room)
     with tarfile.open(source, "r:*") as archive:
         links: set[PurePosixPath] = set()
         for member in archive:
             path = _inside(member.name, links)
+            space.take(member.name, member.size)
             if member.issym():
                 _check_link(path, member.linkname)
                 links.add(path)
@@ -97,13 +116,18 @@ def _untar(source: Path, room: Path) -> None:
 
 
 def _unzip(source: Path, room: Path) -> None:
+    space = _Space(room)
     with zipfile.ZipFile(source) as archive:
         for entry in archive.infolist():
             _inside(entry.filename, set())
+            space.take(entry.filename, entry.file_size)
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise BadArchive(f"illegal file: '{entry.filename}' is a link")
             if entry.flag_bits & _ENCRYPTED:
                 raise BadArchive(f"'{entry.filename}' is encrypted")
             path = Path(archive.extract(entry, room))
-            if mode := stat.S_IMODE(entry.external_attr >> 16):
+            # Never the bits that lend somebody's rights, which nobody asked for.
+            if mode := entry.external_attr >> 16 & 0o777:
                 path.chmod(mode | stat.S_IRUSR | stat.S_IWUSR)
 
 

@@ -1,10 +1,12 @@
 """What is packed comes out again; what would reach outside its directory does not come out at all."""
 
 import io
+import stat
 import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,3 +125,35 @@ def test_a_broken_archive_is_named(
     spoil(tmp_path / "packed")
     with pytest.raises(BadArchive, match="packed is not a sound"):
         archives.unpack(tmp_path / "packed", tmp_path / "out", kind)
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_an_archive_that_would_fill_the_disk_is_refused(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "zeros").write_bytes(bytes(2_000_000))
+    archives.pack(tmp_path / "zeros", tmp_path / "packed", kind, {})
+    assert (tmp_path / "packed").stat().st_size < 10_000
+    disk = SimpleNamespace(total=20_000_000, free=2_500_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: disk)
+    with pytest.raises(BadArchive, match=r"'zeros' does not fit: .* 2000000 bytes, and 1500000"):
+        archives.unpack(tmp_path / "packed", tmp_path / "out", kind)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_zip_with_a_link_is_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "packed", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(BadArchive, match="'link' is a link"):
+        archives.unpack(tmp_path / "packed", tmp_path / "out", "zip")
+
+
+def test_a_zip_lends_nobodys_rights(tmp_path: Path) -> None:
+    tool = zipfile.ZipInfo("tool")
+    tool.external_attr = (stat.S_IFREG | stat.S_ISUID | 0o755) << 16
+    with zipfile.ZipFile(tmp_path / "packed", "w") as archive:
+        archive.writestr(tool, "x")
+    archives.unpack(tmp_path / "packed", tmp_path / "out", "zip")
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o755
