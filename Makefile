@@ -44,10 +44,11 @@ format: $(STAMP) ## write the format and the fixes that are safe
 test: $(STAMP) ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-soak: $(STAMP) ## sensors and workflows under thousands of seeds, with crashes at every commit and await
+soak: $(STAMP) ## thousands of seeds with crashes at every commit and await; an engine killed thirty times under load
 	$(BIN)/python -m tests.sensors.simulation 3000
 	$(BIN)/python -m tests.dag.simulation 3000
 	$(BIN)/python -m tests.controller.simulation 300
+	SOAK_KILLS=30 $(BIN)/python -m pytest -q tests/e2e/test_crash_loop.py tests/e2e/test_kafka_pipeline.py
 
 bench: $(STAMP) ## benchmarks: each figure beside a limit measured in the same run
 	$(BIN)/python -m benchmarks

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,8 @@ from tests.servers import kafka, process
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
-MESSAGES = 120
-KILLS = 3
+KILLS = int(os.environ.get("SOAK_KILLS", "3"))
+MESSAGES = 30 * (KILLS + 1)
 
 
 @pytest.fixture
