@@ -94,7 +94,7 @@ async def test_a_message_is_an_event_with_all_that_upstream_shows(
         "headers": {"a": "2"},
         "metadata": {"m": "x"},
     }
-    assert b'"n": 1.50' in event.data
+    assert b'"n":1.50' in event.data
     assert event.id == f"hooks:orders:127.0.0.1:{broker.port}:{topic}:1:0"
 
 
