@@ -3,9 +3,9 @@
 import platform
 from collections import Counter
 from collections.abc import Iterator
-from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
+from bireme.kit.version import installed
 from controller.measures import Family, Series
 
 if TYPE_CHECKING:
@@ -154,5 +154,5 @@ def _version() -> "Metric":
         "argo_workflows_version", "What runs.", labels=["version", "platform", "compiler"]
     )
     machine = f"{platform.system().lower()}/{platform.machine()}"
-    family.add_metric([installed("bireme"), machine, platform.python_implementation()], 1)
+    family.add_metric([installed(), machine, platform.python_implementation()], 1)
     return family

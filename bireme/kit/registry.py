@@ -4,7 +4,6 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from bireme.kit.errors import BiremeError, UserError
@@ -70,8 +69,7 @@ class Registry(Generic[T]):
         folder = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(folder.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
-        for entry in entry_points(group=self.package):
-            entry.load()
+        self._load_foreign()
         return sorted(self._plugins)
 
     def _load(self, kind: str) -> None:
@@ -81,7 +79,15 @@ class Registry(Generic[T]):
         except ModuleNotFoundError as error:
             if error.name != name:
                 raise
-            for entry in entry_points(group=self.package, name=kind):
+            self._load_foreign(kind)
+
+    def _load_foreign(self, kind: str = "") -> None:
+        """What other packages bring: one kind, or all."""
+        # Imported here, because it costs every start 10 ms.
+        from importlib.metadata import entry_points
+
+        for entry in entry_points(group=self.package):
+            if kind in ("", entry.name):
                 entry.load()
 
 

@@ -53,12 +53,15 @@ class _Unit(Generic[T]):
 
 
 class _UnitTransaction:
-    """The transaction as one unit sees it: a savepoint, taken at its first statement."""
+    """The transaction as one unit sees it: a savepoint, taken at its first statement, unless it is alone in it."""
 
-    __slots__ = ("_broken", "_saved", "_session", "on_commit")
+    __slots__ = ("_broken", "_is_alone", "_saved", "_session", "on_commit")
 
-    def __init__(self, session: Session, callbacks: list[Callable[[], None]]) -> None:
+    def __init__(
+        self, session: Session, callbacks: list[Callable[[], None]], *, is_alone: bool
+    ) -> None:
         self._session = session
+        self._is_alone = is_alone
         self._saved = False
         self._broken: BiremeError | None = None
         self.on_commit = callbacks.append
@@ -78,7 +81,7 @@ class _UnitTransaction:
     def _run(self, run: Callable[[str, Any], T], sql: str, values: Any) -> T:
         if self._broken is not None:
             raise self._broken
-        if not self._saved:
+        if not (self._saved or self._is_alone):
             self._session.save()
             self._saved = True
         try:
@@ -148,20 +151,25 @@ class Writer:
         return group
 
     def _commit(self, group: list[_Unit[Any]]) -> None:
+        # What undoes a unit that is alone undoes the transaction: a savepoint would cost it a copy of every page.
+        is_alone = len(group) == 1
         try:
             self._session.begin()
             for unit in group:
-                self._attempt(unit)
-            self._session.commit()
+                self._attempt(unit, is_alone=is_alone)
+            if is_alone and group[0].error is not None:
+                self._session.rollback()
+            else:
+                self._session.commit()
         except Exception as error:  # noqa: BLE001 (the thread must survive whatever a database does)
             self._session.rollback()
             lost = error if isinstance(error, BiremeError) else StorageUnavailable(str(error))
             for unit in group:
                 unit.error = lost
 
-    def _attempt(self, unit: _Unit[Any]) -> None:
+    def _attempt(self, unit: _Unit[Any], *, is_alone: bool) -> None:
         """Run one unit. A fault of its own is its own; a fault of the database ends the group."""
-        transaction = _UnitTransaction(self._session, unit.callbacks)
+        transaction = _UnitTransaction(self._session, unit.callbacks, is_alone=is_alone)
         try:
             unit.result = unit.work(transaction)
             transaction.keep()

@@ -1,10 +1,10 @@
 """Who we are: info, version, user."""
 
 import platform
-from importlib.metadata import version as installed
 
 from aiohttp import web
 
+from bireme.kit.version import installed
 from server.api import replies
 from server.api.routes import Ask, Routes
 
@@ -20,7 +20,7 @@ async def info(ask: Ask) -> web.StreamResponse:
 
 @routes.add("GET", "/api/v1/version", "get", "version")
 async def version(ask: Ask) -> web.StreamResponse:
-    number = installed("bireme")
+    number = installed()
     return replies.reply(
         {
             "version": f"v{number}",

@@ -2,9 +2,10 @@
 
 import json
 import platform
-from importlib.metadata import version as installed
 
 import click
+
+from bireme.kit.version import installed
 
 
 @click.command("version", short_help="Print the version.")
@@ -18,7 +19,7 @@ def version(short: bool, output: str | None) -> None:
       bireme version
       bireme version --short
     """
-    number = installed("bireme")
+    number = installed()
     if output:
         click.echo(json.dumps({"version": number, "python": platform.python_version()}))
     elif short:
