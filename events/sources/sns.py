@@ -23,7 +23,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from events import aws, fields, hooks, sns_signature, webhooks
+from events import aws, fields, hooks, sns_signature, streams, webhooks
 from events.http import Refused, text
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
@@ -120,7 +120,7 @@ class SnsSource:
     def _event(self, request: web.BaseRequest, envelope: Envelope, body: bytes) -> NewEvent:
         payload: dict[str, Any] = {
             "header": webhooks.headers(request),
-            "body": webhooks.embedded(body),
+            "body": orjson.Fragment(streams.compact(body)),
         }
         if self._config.metadata:
             payload["metadata"] = self._config.metadata

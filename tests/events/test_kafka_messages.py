@@ -95,3 +95,9 @@ def test_a_body_loses_each_kind_of_blank_between_its_parts_and_none_in_its_texts
     text = f'{{"a":{blank}[1,{blank}"b c"]}}{blank}'.encode()
     assert streams.compact(text) == b'{"a":[1,"b c"]}'
     assert streams.compact(b'{"a":[1]}') == b'{"a":[1]}'
+
+
+def test_a_body_nested_as_deep_as_can_be_read_stays_good_json() -> None:
+    text = b"[" * 1000 + b" 1 " + b"]" * 1000
+    orjson.loads(text)
+    assert streams.compact(b" " + text + b"\n") == text
