@@ -36,15 +36,16 @@ def wall() -> float:
 def claim(folder: str, make_run: Callable[[str], None]) -> int:
     """Make the step ours: the open log. Raises FileExistsError when it was claimed before."""
     try:
-        _make(folder)
+        make(folder)
     except FileNotFoundError:  # the first step of its run
         make_run(folder[: folder.rindex("/")])
-        _make(folder)
+        make(folder)
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
     return os.open(folder + LOG, flags, 0o644)
 
 
-def _make(folder: str) -> None:
+def make(folder: str) -> None:
+    """Make the directory, unless it is there. Raises OSError."""
     try:
         os.mkdir(folder)
     except FileExistsError:

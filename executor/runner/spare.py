@@ -6,6 +6,8 @@ event would pay for that; a rename costs a hundredth.
 
 import os
 
+from executor.runner import files
+
 NAME = ".spare"
 
 
@@ -30,11 +32,4 @@ class Spare:
         try:
             os.rename(self._path, folder)
         except OSError:  # there is none, or `folder` is there and in use
-            _make(folder)
-
-
-def _make(folder: str) -> None:
-    try:
-        os.mkdir(folder)
-    except FileExistsError:
-        return
+            files.make(folder)
