@@ -16,6 +16,7 @@ from executor.ports import ExecutorError
 
 _SUFFIXES = {"none": "", "tar": ".tgz", "zip": ".zip"}
 _ENCRYPTED = 0x1
+_KEPT_FREE = 1 << 30
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
 
 
@@ -82,18 +83,19 @@ def _is_gzip_tar(path: Path) -> bool:
 
 
 class _Space:
-    """What may be unpacked: a twentieth of the disk stays free, for the database needs it to go on."""
+    """What may be unpacked: a gigabyte stays free, of a small disk a twentieth; the database needs it to go on."""
 
     def __init__(self, room: Path) -> None:
         disk = shutil.disk_usage(room)
-        self._left = disk.free - disk.total // 20
+        self._kept = min(_KEPT_FREE, disk.total // 20)
+        self._left = disk.free - self._kept
 
     def take(self, name: str, size: int) -> None:
         """Before the entry is unpacked. Raises BadArchive."""
         if size > self._left:
             raise BadArchive(
                 f"'{name}' does not fit: it has {size} bytes, and {max(self._left, 0)} may still be used"
-                " of the disk (a twentieth of it stays free)"
+                f" of the disk ({self._kept} stay free for the engine)"
             )
         self._left -= size
 
