@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from events.ports import TooLarge
+from events.ports import BusAway, TooLarge
 from tests.events import bus_rigs
 from tests.events.bus_rigs import Rig
 from tests.events.test_buses import event, take
@@ -74,6 +76,24 @@ async def test_the_limit_is_what_the_server_takes(rig: Rig) -> None:
     with pytest.raises(TooLarge):
         await rig.bus.publish([event("e", data=fits.data + b"x")])
     assert [one.id for one in await take(rig.bus.read("c", 0), 4)] == ["e", "1", "f", "2"]
+
+
+@pytest.mark.parametrize("rig", ["kafka"], indirect=True)
+async def test_a_limit_that_is_lowered_is_learnt_from_the_first_refusal(
+    rig: Rig, kafka_port: int
+) -> None:
+    await rig.bus.publish([event("before", data=b"x" * 60_000)])
+    admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{kafka_port}")
+    await admin.start()
+    change = {"max.message.bytes": "50000"}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, rig.bus._topic, change)])
+    await admin.close()
+    large = event("large", data=b"x" * 60_000)
+    with pytest.raises(BusAway):
+        await rig.bus.publish([large])
+    with pytest.raises(TooLarge, match="at most 50000"):
+        await rig.bus.publish([large])
+    await rig.bus.publish([event("after")])
 
 
 async def test_many_small_events_do_not_become_one_that_is_too_large(rig: Rig) -> None:
