@@ -1,5 +1,6 @@
 """What the tests of message sources ask of their bench."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -38,3 +39,19 @@ class AwayForAWhile:
             self.refused += 1
             raise StorageUnavailable("the disk is full")
         return await self._publish(events, also)
+
+
+class Hangs:
+    """No publication ends, until `release`. `begun` tells of the first."""
+
+    def __init__(self, bench: Any) -> None:
+        self.begun = asyncio.Event()
+        self._bus, self._publish = bench.bus, bench.bus.publish
+        bench.bus.publish = self
+
+    async def __call__(self, events: Any, also: Any = None) -> Any:
+        self.begun.set()
+        await asyncio.get_running_loop().create_future()
+
+    def release(self) -> None:
+        self._bus.publish = self._publish

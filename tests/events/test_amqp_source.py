@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.events.stream_bench import bodies, fails, payload
+from tests.events.stream_bench import Hangs, bodies, fails, payload
 from tests.servers import process, rabbitmq
 from tests.servers.waiting import until
 
@@ -70,20 +70,13 @@ async def test_an_amqp_message_is_an_event_with_all_that_upstream_shows(
 async def test_amqp_messages_are_acknowledged_only_once_durable_and_wait_for_us(
     bench: Any, rabbit: process.Server
 ) -> None:
-    held = asyncio.Event()
-    publish = bench.bus.publish
-
-    async def hang(events: Any, also: Any = None) -> Any:
-        held.set()
-        await asyncio.get_running_loop().create_future()
-
-    bench.bus.publish = hang
+    held = Hangs(bench)
     await bench.apply(exchange(rabbit.port, "held"))
     await amqp_send(rabbit.port, "held", b"0")
-    await asyncio.wait_for(held.wait(), 10)
+    await asyncio.wait_for(held.begun.wait(), 10)
     await bench.bank.remove("default", "hooks")
     await amqp_send(rabbit.port, "held", *(b"%d" % n for n in range(1, 10)))
-    bench.bus.publish = publish
+    held.release()
     await bench.apply(exchange(rabbit.port, "held"))
     assert bodies(await bench.arrived(10)) == list(range(10))
 

@@ -200,29 +200,3 @@ async def test_files_in_hdfs_are_events_by_whichever_name_node_answers(bench: An
         one.is_standby, other.is_away = False, True
         one.files["a.csv"] = 2
         assert told(await bench.arrived(2))[1] == ("/landing/a.csv", 2)
-
-
-@pytest.mark.parametrize(
-    ("kind", "config", "complaint"),
-    [
-        ("sftp", {}, "address and username are needed"),
-        (
-            "sftp",
-            {key: {"name": "n", "key": "k"} for key in ("address", "username", "password")}
-            | {"eventType": "RENAME"},
-            "SFTP does not tell of RENAME",
-        ),
-        ("hdfs", {}, "addresses is missing"),
-        ("hdfs", {"addresses": ["x"]}, "hdfsUser is missing"),
-        ("hdfs", {"addresses": ["x"], "krbUsername": "u"}, "Kerberos is not supported"),
-        ("hdfs", {"addresses": ["x"], "hdfsUser": "u"}, "type must be specified"),
-        ("hdfs", {"addresses": ["x"], "hdfsUser": "u", "type": "CREATE"}, "directory is required"),
-    ],
-)
-async def test_a_config_that_cannot_work_is_refused(
-    bench: Any, kind: str, config: dict[str, Any], complaint: str
-) -> None:
-    await bench.apply({kind: {"orders": config}})
-    (status,) = bench.bank.status()
-    assert status.state == "refused"
-    assert complaint in status.error

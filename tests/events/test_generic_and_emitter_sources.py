@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -12,21 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.sources import generic
+from tests.events.stream_bench import bodies, fails, payload
 from tests.servers import mosquitto
-from tests.servers.waiting import until
-
-
-def payload(event: Any) -> Any:
-    return json.loads(event.data)
-
-
-def bodies(events: Any) -> list[Any]:
-    return [payload(event)["body"] for event in events]
-
-
-async def fails(bench: Any) -> str:
-    await until(lambda: bench.bank.status()[0].state == "waiting to restart", "it is said")
-    return str(bench.bank.status()[0].error)
 
 
 @asynccontextmanager
@@ -113,21 +99,3 @@ async def test_an_emitter_message_is_an_event_that_hides_the_key(bench: Any) -> 
             await client.publish("KEY/house/hall/", b"21")
         (event,) = await bench.arrived(1)
     assert payload(event) == {"topic": "house/hall/", "body": 21}
-
-
-@pytest.mark.parametrize(
-    ("kind", "config", "said"),
-    [
-        ("generic", {"config": "a"}, "url is missing"),
-        ("generic", {"url": "a:1"}, "config is missing"),
-        ("emitter", {"broker": "tcp://a", "channelKey": "k"}, "channelName is missing"),
-        ("emitter", {"channelName": "a", "channelKey": "k"}, "no address of a broker"),
-    ],
-)
-async def test_a_config_that_cannot_work_is_refused(
-    bench: Any, kind: str, config: dict[str, Any], said: str
-) -> None:
-    await bench.apply({kind: {"orders": config}})
-    (status,) = bench.bank.status()
-    assert status.state == "refused"
-    assert said in status.error

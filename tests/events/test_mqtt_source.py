@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.events.stream_bench import again, bodies, fails, payload
+from tests.events.stream_bench import Hangs, again, bodies, fails, payload
 from tests.servers import mosquitto, process
 
 
@@ -55,19 +55,12 @@ async def test_an_mqtt_message_is_not_acknowledged_before_it_is_durable(
     bench: Any, mqtt_server: process.Server
 ) -> None:
     """The source is stopped with a message in hand; the broker has it still."""
-    held = asyncio.Event()
-    publish = bench.bus.publish
-
-    async def hang(events: Any, also: Any = None) -> Any:
-        held.set()
-        await asyncio.get_running_loop().create_future()
-
-    bench.bus.publish = hang
+    held = Hangs(bench)
     await bench.apply(topic(mqtt_server.port))
     await mqtt_send(mqtt_server.port, "7")
-    await asyncio.wait_for(held.wait(), 10)
+    await asyncio.wait_for(held.begun.wait(), 10)
     await bench.bank.remove("default", "hooks")
-    bench.bus.publish = publish
+    held.release()
     await bench.apply(topic(mqtt_server.port))
     assert bodies(await bench.arrived(1)) == [7]
 

@@ -185,9 +185,25 @@ async def test_the_same_is_refused_where_nobody_asked_lint(bench: Any, what: str
         ("amqp", {"exchangeType": "topic", "routingKey": "a"}, "url and urlSecret"),
         ("amqp", {"url": "amqp://a", "routingKey": "a"}, "exchangeType is missing"),
         ("amqp", {"url": "amqp://a", "exchangeType": "topic"}, "routingKey is missing"),
+        ("generic", {"config": "a"}, "url is missing"),
+        ("generic", {"url": "a:1"}, "config is missing"),
+        ("emitter", {"broker": "tcp://a", "channelKey": "k"}, "channelName is missing"),
+        ("emitter", {"channelName": "a", "channelKey": "k"}, "no address of a broker"),
+        ("sftp", {}, "address and username are needed"),
+        (
+            "sftp",
+            {key: {"name": "n", "key": "k"} for key in ("address", "username", "password")}
+            | {"eventType": "RENAME"},
+            "SFTP does not tell of RENAME",
+        ),
+        ("hdfs", {}, "addresses is missing"),
+        ("hdfs", {"addresses": ["x"]}, "hdfsUser is missing"),
+        ("hdfs", {"addresses": ["x"], "krbUsername": "u"}, "Kerberos is not supported"),
+        ("hdfs", {"addresses": ["x"], "hdfsUser": "u"}, "type must be specified"),
+        ("hdfs", {"addresses": ["x"], "hdfsUser": "u", "type": "CREATE"}, "directory is required"),
     ],
 )
-async def test_a_message_source_that_cannot_work_says_what_is_missing(
+async def test_a_source_that_cannot_work_says_what_is_missing(
     bench: Any, kind: str, config: dict[str, Any], said: str
 ) -> None:
     await bench.apply({kind: {"orders": config}})
