@@ -14,7 +14,7 @@ from bireme.kit.errors import BiremeError, ServiceError
 from bireme.kit.supervise import TaskScope
 from bireme.storage.ports import Database, Row, StorageError, StorageUnavailable, Transaction
 from sensors import retry, store
-from sensors.holding import EVERYTHING, Holding
+from sensors.holding import EVERYTHING, Holding, Where
 from sensors.model import Fire, Firing, Receipt, Replacement, Retry
 from sensors.ports import Completes, FiresInside, Trigger
 from sensors.registry import triggers
@@ -50,8 +50,7 @@ class Outbox:
         self._freed = freed
         self._triggers: dict[str, Trigger] = {}
         self._insiders: dict[str, FiresInside | None] = {}
-        self.resting: frozenset[str] = frozenset()
-        """Sensors that another process is about to act for: nothing new is begun for them here."""
+        self._resting: frozenset[str] = frozenset()
         self._busy: dict[str, str] = {}
         self._woken = asyncio.Event()
 
@@ -68,6 +67,15 @@ class Outbox:
     def wake(self) -> None:
         """Look at the rows again: something was put there. Call on the event loop."""
         self._woken.set()
+
+    def rest(self, sensors: frozenset[str]) -> None:
+        """Begin nothing new for these sensors (`namespace/name`): another process is about to act for them.
+
+        Replaces what was said before. Call on the event loop.
+        """
+        if sensors != self._resting:
+            self._resting = sensors
+            self.wake()
 
     def trigger(self, kind: str) -> Trigger:
         """The one trigger of that kind. Raises UnknownKind."""
@@ -163,21 +171,29 @@ class Outbox:
         try:
             now = self._now()
             room = _AT_ONCE - len(self._busy)
-            where = self.holding.firings()
+            where = self._where()
             most = _AT_ONCE + len(self._busy)
             due = await store.due(self.database, now, most, where) if room else []
             for firing, attempts in due:
-                sensor = f"{firing.namespace}/{firing.sensor}"
-                if sensor in self.resting:
-                    continue
                 if firing.id not in self._busy and len(self._busy) < _AT_ONCE:
-                    self._busy[firing.id] = sensor
+                    self._busy[firing.id] = f"{firing.namespace}/{firing.sensor}"
                     scope.start(firing.id, self._work(firing, attempts))
             following = await store.next_due(self.database, now, where)
         except ServiceError as error:
             log.warning("outbox_waits_for_storage", error=str(error))
             return _STORAGE_PAUSE_S
         return _LONGEST_WAIT_S if following is None else following - now
+
+    def _where(self) -> Where:
+        """What is ours. Sensors at rest are left out by the query: their rows would take the place of others."""
+        where, resting = self.holding.firings(), sorted(self._resting)
+        if not resting:
+            return where
+        marks = ", ".join("?" * len(resting))
+        return Where(
+            f"{where.sql} AND namespace || '/' || sensor NOT IN ({marks})",
+            (*where.params, *resting),
+        )
 
     async def _wait(self, seconds: float) -> None:
         try:

@@ -129,9 +129,15 @@ class Worker:
             for key in new:
                 self.bank.add(*self._known[key])
             if new:
+                self._act_on_what_was_left()
                 log.info(
                     "sensors_taken", worker=self.holding.name, sensors=len(new), held=len(mine)
                 )
+
+    def _act_on_what_was_left(self) -> None:
+        """Firings and timers of the sensors' last holder: nobody tells us of those that were there before."""
+        self.bank.outbox.wake()
+        self.bank.timekeeper.wake()
 
     def _renew(self, tx: Transaction) -> dict[str, int]:
         """Say that we are alive, give back and take; the leases we hold then."""
@@ -143,7 +149,7 @@ class Worker:
         lease_store.beat(tx, me, LASTS_S)
         known, busy = frozenset(self._known), self.bank.outbox.busy_sensors
         wishes = sharing.wishes(lease_store.picture(tx), me, known, busy)
-        self.bank.outbox.resting = frozenset(wishes.rest)
+        tx.on_commit(partial(self.bank.outbox.rest, frozenset(wishes.rest)))
         if wishes.give:
             self._come_to_here(tx, sensors=self.bank.settled(wishes.give))
             lease_store.give(tx, me, wishes.give)

@@ -312,3 +312,28 @@ def test_an_event_that_comes_after_an_edit_is_decided_by_the_edited_sensor(
     assert rows(decided) == [(f"note-{n}",) for n in range(5)]
     assert worker.stop() == 0
     assert head.stop() == 0
+
+
+def test_what_a_worker_left_in_the_outbox_is_acted_on_within_seconds(
+    tmp_path: Path, url: str, started: list[Any]
+) -> None:
+    rows, port = Rows(url), free_port()
+    head = engine(tmp_path, url)
+    started.append(head)
+    head.write("load.yaml", SOURCE % port + SENSOR % {"n": 0})
+    head.start()
+    holder = SensorWorker(tmp_path / "w0", url)
+    started.append(holder)
+    until(lambda: bool(held_by(rows, holder)), 20, "the worker holds the sensor")
+    for _ in range(5):
+        assert post(f"http://127.0.0.1:{port}/hook", b"{}") == 200
+    pending = "SELECT count(*) FROM firings WHERE status <> 'fired'"
+    fired = "SELECT count(*) FROM firings WHERE status = 'fired'"
+    until(lambda: rows(fired) == [(5,)], 20, "all have fired")
+
+    holder.signal(signal.SIGSTOP)
+    rows("UPDATE firings SET status = 'pending'")
+    other = SensorWorker(tmp_path / "w1", url)
+    started.append(other)
+    until(lambda: bool(held_by(rows, other)), 20, "the other one takes over")
+    until(lambda: rows(pending) == [(0,)], 5, "what was left is acted on")

@@ -178,3 +178,26 @@ async def test_a_throttled_submission_happens_when_its_slot_comes(
         await until_settled(deck)
     await deck.database.write(lambda tx: None)  # what earlier commits call back has been called
     assert len(deck.workflows.started) == 3
+
+
+async def test_a_sensor_at_rest_takes_nobodys_place_and_goes_on_when_its_rest_is_over(
+    deck: Any, make_event: Any
+) -> None:
+    def left(tx: Any) -> None:
+        for n in range(100):
+            name = "resting" if n < 99 else "other"
+            firing = Firing(
+                id=f"f{n}", namespace="default", sensor=name, trigger=name, kind="played", spec={}
+            )
+            store.put_firing(tx, firing, float(n), 0.0)
+
+    await deck.database.write(left)
+    outbox = deck.bank.outbox
+    outbox.rest(frozenset({"default/resting"}))
+    async with working(deck) as trigger, asyncio.timeout(10):
+        while not trigger.acts or outbox.is_busy:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert trigger.acts == ["other"]
+        outbox.rest(frozenset())
+        await until_settled(deck)
+    assert len(trigger.acts) == 100
