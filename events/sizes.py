@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from events.model import Event
 from events.ports import TooLarge
 
-
 # Names of headers, numbers and dates come to less than this.
 _FIXED_BYTES = 2048
 # The most that one character of an event's texts can take: four bytes, each written as %XX.
