@@ -8,7 +8,8 @@ from sensors.model import Sensor, TriggerRule
 
 
 class Entry:
-    """One applied sensor. Written by the event loop (`settle`), compiled by the writer thread.
+    """One applied sensor. Written by the event loop (`settle`), compiled by whichever thread
+    needs it first.
 
     `starts_now` means that everything up to the next event is seen already: the sensor was live and its manifest was
     replaced. Otherwise its cursor row says where it stands; a sensor without one starts from now. `has_slots` means
@@ -51,8 +52,9 @@ class Entry:
     def sensor(self) -> Sensor:
         """The compiled sensor. Raises what compiling raises, each time anew."""
         if self._sensor is None:
-            self._sensor = compile.sensor(self.raw, self.line)
-            self._remembers = any(map(_remembers, self._sensor.triggers.values()))
+            sensor = compile.sensor(self.raw, self.line)
+            self._remembers = any(map(_remembers, sensor.triggers.values()))
+            self._sensor = sensor  # last: two threads may ask
         return self._sensor
 
     @property

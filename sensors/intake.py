@@ -11,11 +11,11 @@ from functools import partial
 import structlog
 
 from bireme.kit.errors import BiremeError
-from bireme.lang.script import NO_SCRIPTS, Scripts
 from bireme.storage.ports import Transaction
 from events import store as log
 from events.model import Event
 from sensors import cell_store, quarantine, store
+from sensors.ahead import Ahead
 from sensors.cell_store import StoredCells
 from sensors.cells import Address
 from sensors.entry import Entry
@@ -47,13 +47,11 @@ class _Work:
 class Intake:
     """Evaluates events for sensors inside `tx`. Call `finish` once, at the end."""
 
-    def __init__(
-        self, tx: Transaction, outbox: Outbox, now: datetime, scripts: Scripts = NO_SCRIPTS
-    ) -> None:
+    def __init__(self, tx: Transaction, outbox: Outbox, now: datetime, programs: Ahead) -> None:
         self.tx = tx
         self.outbox = outbox
         self.now = now
-        self.scripts = scripts
+        self.programs = programs
         self.at = now.timestamp()
         self.decisions: list[Decision] = []
         self._work: dict[str, _Work] = {}
@@ -62,7 +60,7 @@ class Intake:
 
     def take(self, event: Event, entries: Sequence[Entry]) -> None:
         """Evaluate an event that was just accepted. A sensor that lags behind sees what it missed first."""
-        view = View(event, self.scripts)
+        view = self._view(event)
         for entry in entries:
             if (entry.is_settled or self.settle(entry, event.seq)) and self._is_new(entry, event):
                 self._evaluate(entry, event, view)
@@ -74,16 +72,9 @@ class Intake:
             missed: list[Event] = []
             work.state = SensorState(self._end(before), work.state.triggers, work.state.cells)
         else:
-            missed = store.missed(
-                self.tx,
-                (entry.namespace, entry.bus),
-                entry.subscriptions,
-                after=work.state.position,
-                before=before,
-                limit=_AT_ONCE,
-            )
+            missed = missed_by(self.tx, entry, work.state.position, before)
         for event in missed:
-            self._evaluate(entry, event, View(event, self.scripts))
+            self._evaluate(entry, event, self._view(event))
         if len(missed) == _AT_ONCE:
             return False
         self.tx.on_commit(entry.settle)
@@ -108,7 +99,7 @@ class Intake:
         work = self._open(entry, _FAR)
         self._remember(work)
         before = len(self.decisions)
-        self._evaluate(entry, event, View(event, self.scripts), (dependency, trigger))
+        self._evaluate(entry, event, self._view(event), (dependency, trigger))
         self._put_waiting()
         return self.decisions[before:]
 
@@ -175,6 +166,9 @@ class Intake:
             work.cells = StoredCells(self.tx, work.entry.key, workflows)
             work.state = SensorState(work.state.position, kept, work.cells)
         work.is_complete = True
+
+    def _view(self, event: Event) -> View:
+        return View(event, self.programs.of(event))
 
     def _end(self, before: int) -> int:
         return log.newest(self.tx) if before == _FAR else before - 1
@@ -266,6 +260,18 @@ class Intake:
             outcome="error", reason=f"the sensor could not be evaluated: {text}", path="spec",
             line=0, detail=JSON.encode({"quarantined": True}).decode(), firing=None, at=self.at,
         )  # fmt: skip
+
+
+def missed_by(tx: Transaction, entry: Entry, after: int, before: int = _FAR) -> list[Event]:
+    """The next events with `after < seq < before` that the sensor listens to: as many as one transaction takes."""
+    return store.missed(
+        tx,
+        (entry.namespace, entry.bus),
+        entry.subscriptions,
+        after=after,
+        before=before,
+        limit=_AT_ONCE,
+    )
 
 
 def put_off(tx: Transaction, cells: Sequence[tuple[str, Address]], now: float) -> None:

@@ -6,9 +6,9 @@ from functools import partial
 
 from bireme.kit.clock import Clock
 from bireme.kit.errors import Conflict, NotFound
-from bireme.lang.script import Scripts
 from bireme.storage.ports import Database, Transaction
 from sensors import quarantine, store
+from sensors.ahead import Ahead, Concerned
 from sensors.cell_store import StoredCells
 from sensors.cells import Ticket
 from sensors.entry import Entry
@@ -28,14 +28,14 @@ class Review:
         clock: Clock,
         outbox: Outbox,
         entries: Mapping[str, Entry],
-        scripts: Scripts,
+        programs: Ahead,
         wake: Callable[[], None],
     ) -> None:
         self.database = database
         self.clock = clock
         self.outbox = outbox
         self._entries = entries
-        self._scripts = scripts
+        self._programs = programs
         self._wake = wake
 
     async def release(self, firing: str, by: str = "") -> str:
@@ -52,7 +52,13 @@ class Review:
 
     async def redrive(self, failed: str) -> list[Decision]:
         """Evaluate a failed event anew, with the sensor as it is now; what is decided. It stays if it fails again."""
-        return await self.database.write(partial(self._redrive, id=failed))
+        async with self._programs.asked(await self._concerned(failed)):
+            return await self.database.write(partial(self._redrive, id=failed))
+
+    async def _concerned(self, failed: str) -> Concerned:
+        found = await self.database.write(lambda tx: quarantine.load(tx, failed))
+        entry = self._entries.get(f"{found.namespace}/{found.sensor}") if found else None
+        return ((found.event, (entry,)),) if found and entry else ()
 
     def _release(self, tx: Transaction, id: str, by: str) -> str:
         firing, now = self._held(tx, id), self.clock.now()
@@ -117,7 +123,7 @@ class Review:
         if entry is None:
             raise BadSensor(f"sensor {found.namespace}/{found.sensor} is not applied")
         self.outbox.holding.check(tx, [entry.key])
-        intake = Intake(tx, self.outbox, self.clock.now(), self._scripts)
+        intake = Intake(tx, self.outbox, self.clock.now(), self._programs)
         decisions = intake.again(entry, found.event, found.dependency, found.trigger)
         if all(d.outcome != "error" or quarantine.id_of(d) != id for d in decisions):
             quarantine.remove(tx, id)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -20,12 +21,13 @@ from events import store as log_rows
 from events.model import Event
 from events.ports import Secrets
 from sensors import cell_store, compile, quarantine, store
+from sensors.ahead import Ahead, Concerned, has_programs
 from sensors.entry import Entry
 from sensors.errors import BadSensor
 from sensors.evaluate import concurrency
 from sensors.freed import Freed
 from sensors.holding import EVERYTHING, Holding
-from sensors.intake import Intake, put_off
+from sensors.intake import Intake, missed_by, put_off
 from sensors.model import Fire, Firing
 from sensors.outbox import Outbox
 from sensors.ports import Cluster, Workflows
@@ -40,6 +42,7 @@ log = structlog.get_logger(__name__)
 _ENTRIES_PER_COMMIT = 200
 _CELLS_PER_COMMIT = 200
 _PAUSE_S = 1.0
+_NOTHING_AHEAD = nullcontext()
 
 Route = tuple[str, str, str, str]
 
@@ -68,7 +71,7 @@ class SensorBank:
         self.database = database
         self.holding = holding
         self.clock = clock
-        self.scripts = scripts
+        self.programs = Ahead(scripts)
         self._keep = keep or Policy()
         surroundings = Surroundings(
             clock=clock,
@@ -87,10 +90,11 @@ class SensorBank:
         self._entries: dict[str, Entry] = {}
         self._index: dict[Route, tuple[Entry, ...]] = {}
         self.review = Review(
-            database, clock, self.outbox, self._entries, scripts, self.timekeeper.wake
+            database, clock, self.outbox, self._entries, self.programs, self.timekeeper.wake
         )
         self._removed: frozenset[str] = frozenset()
         self._with_slots: set[str] = set()
+        self._with_programs: set[str] = set()
         self._applied = asyncio.Event()
 
     def apply(self, manifest: Manifest[Any]) -> None:
@@ -109,6 +113,8 @@ class SensorBank:
         self._entries[entry.key] = entry
         if entry.has_slots:
             self._with_slots.add(entry.key)
+        if has_programs(raw):
+            self._with_programs.add(entry.key)
         self._removed -= {entry.key}
         for source, subject in entry.subscriptions:
             route = (entry.namespace, entry.bus, source, subject)
@@ -120,7 +126,6 @@ class SensorBank:
         entry = self._entries.pop(f"{namespace}/{name}", None)
         if entry is not None:
             self._unlist(entry)
-            self._with_slots.discard(entry.key)
             self._removed |= {entry.key}
 
     def drop(self, key: str) -> None:
@@ -128,7 +133,6 @@ class SensorBank:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._unlist(entry)
-            self._with_slots.discard(key)
 
     def problems(self, namespace: str, name: str) -> list[str]:
         """Why the sensor, or some of its triggers, can never fire; compiles it if need be. Empty for an unknown one."""
@@ -143,10 +147,20 @@ class SensorBank:
         intake: Intake | None = None
         for event in events if self._index else ():
             if entries := self.listeners(event):
-                intake = intake or Intake(tx, self.outbox, self.clock.now(), self.scripts)
+                intake = intake or Intake(tx, self.outbox, self.clock.now(), self.programs)
                 intake.take(event, entries)
         if intake is not None:
             intake.finish(self.timekeeper.wake)
+
+    def ahead(self, events: Sequence[Event]) -> AbstractAsyncContextManager[None]:
+        """To be open around the transaction that will `consume` these events: their sensors' programs have run."""
+        if not self._with_programs:
+            return _NOTHING_AHEAD
+        asking = ((e, self._scripted(e)) for e in events)
+        return self.programs.asked([(event, entries) for event, entries in asking if entries])
+
+    def _scripted(self, event: Event) -> list[Entry]:
+        return [entry for entry in self.listeners(event) if entry.key in self._with_programs]
 
     def listeners(self, event: Event) -> tuple[Entry, ...]:
         """The sensors that the event concerns."""
@@ -176,7 +190,7 @@ class SensorBank:
         self.holding.current(tx)
         freed = [place for place in self._freed.take(tx) if place[0] in self._entries]
         self.holding.check(tx, {sensor for sensor, _ in (*due, *freed)})
-        intake = Intake(tx, self.outbox, now, self.scripts)
+        intake = Intake(tx, self.outbox, now, self.programs)
         for sensor, address in dict.fromkeys([*due, *freed]):
             entry = self._entries.get(sensor)
             if entry is not None:
@@ -207,12 +221,15 @@ class SensorBank:
 
     async def close(self) -> None:
         """Let go of the triggers' clients; call after `run` has ended."""
+        self.programs.close()
         await self.outbox.close()
 
     async def catch_up(self) -> None:
         """Show every sensor what it has missed, and enrol the new ones; many sensors per commit."""
         while behind := [entry for entry in self._entries.values() if not entry.is_settled]:
-            await self.database.write(partial(self._settle, entries=behind[:_ENTRIES_PER_COMMIT]))
+            entries = behind[:_ENTRIES_PER_COMMIT]
+            async with self.programs.asked(await self._missed(entries)):
+                await self.database.write(partial(self._settle, entries=entries))
 
     async def redrive(self, firing_id: str) -> None:
         """Act on a dead firing again. One that could not be prepared is prepared anew, from the sensor as it is now.
@@ -233,10 +250,25 @@ class SensorBank:
                 continue
             await self._applied.wait()
 
+    async def _missed(self, entries: Sequence[Entry]) -> Concerned:
+        """What sensors with programs have missed, as far as the next `_settle` of them goes."""
+        asking = [e for e in entries if e.key in self._with_programs and not e.starts_now]
+
+        def look(tx: Transaction) -> Concerned:
+            positions = [(entry, store.position(tx, entry.key)) for entry in asking]
+            return [
+                (event, (entry,))
+                for entry, position in positions
+                if position is not None
+                for event in missed_by(tx, entry, position)
+            ]
+
+        return await self.database.write(look) if asking else ()
+
     def _settle(self, tx: Transaction, entries: Sequence[Entry]) -> None:
         self.holding.current(tx)
         self.holding.check(tx, [entry.key for entry in entries])
-        intake = Intake(tx, self.outbox, self.clock.now(), self.scripts)
+        intake = Intake(tx, self.outbox, self.clock.now(), self.programs)
         for entry in entries:
             intake.settle(entry)
         intake.finish(self.timekeeper.wake)
@@ -258,6 +290,8 @@ class SensorBank:
         return made
 
     def _unlist(self, entry: Entry) -> None:
+        self._with_slots.discard(entry.key)
+        self._with_programs.discard(entry.key)
         for source, subject in entry.subscriptions:
             route = (entry.namespace, entry.bus, source, subject)
             rest = tuple(other for other in self._index.get(route, ()) if other is not entry)

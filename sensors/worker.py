@@ -200,7 +200,8 @@ class Worker:
         async with self._turn:
             ours = [event for event in events if self.bank.listeners(event)]
             if ours:
-                await self._database.write(partial(self._consume, events=ours))
+                async with self.bank.ahead(ours):
+                    await self._database.write(partial(self._consume, events=ours))
             self.position = events[-1].seq
         return True
 

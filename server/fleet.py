@@ -13,7 +13,7 @@ from bireme.storage.open import is_shared
 from bireme.storage.ports import Database, Transaction
 from controller.cradle import BORN
 from controller.run import Controller
-from events.buses.sqlite import Pipeline
+from events.buses.sqlite import Ahead, Pipeline, nothing_ahead
 from events.model import Event
 from sensors import lease_store
 from sensors.holding import EVERYTHING, FIRINGS, Holding, OfTheEngine
@@ -39,6 +39,10 @@ class Fleet(Protocol):
 
     def pipeline(self, sensors: SensorBank) -> Pipeline:
         """What happens with events in the transaction that accepts them."""
+        ...
+
+    def ahead(self, sensors: SensorBank) -> Ahead:
+        """What is open around that transaction."""
         ...
 
     def taker(self, sensors: SensorBank, database: Database, prepare: Prepare) -> Taker:
@@ -67,6 +71,9 @@ class Alone:
     def pipeline(self, sensors: SensorBank) -> Pipeline:
         return sensors.consume
 
+    def ahead(self, sensors: SensorBank) -> Ahead:
+        return sensors.ahead
+
     def taker(self, sensors: SensorBank, database: Database, prepare: Prepare) -> Taker:
         return SensorTaker(sensors, prepare)
 
@@ -94,6 +101,9 @@ class WithWorkers:
             self.signals.tell(tx, EVENTS)
 
         return told
+
+    def ahead(self, sensors: SensorBank) -> Ahead:
+        return nothing_ahead  # a worker asks, once it has the event
 
     def taker(self, sensors: SensorBank, database: Database, prepare: Prepare) -> Taker:
         return EnrollingTaker(SensorTaker(sensors, prepare), database, self._enrol, self._strike)

@@ -22,7 +22,7 @@ from bireme.storage.ports import Database
 from controller.cron import CronBank
 from controller.run import Controller, Options
 from controller.templates import TemplateShelf
-from events.buses.sqlite import Pipeline, Retention, SqliteBus
+from events.buses.sqlite import Retention, SqliteBus
 from events.carriers import Carriers
 from events.http import Listeners
 from events.poison import StoredPoison
@@ -113,7 +113,7 @@ def join(hull: _Hull, executor: Executor) -> Deck:
     crons = CronBank(database, clock, controller)
     sharing = fleet.of(settings, clock)
     sensors = _sensors(hull, WorkflowsPort(controller, crons), sharing.holding)
-    bus = _bus(hull, sharing.pipeline(sensors), sensors)
+    bus = _bus(hull, sharing, sensors)
     carriers = Carriers(bus, database, clock, ids, hull.secrets)
     listeners = Listeners(settings.host)
     sources = _sources(hull, carriers, listeners)
@@ -153,10 +153,16 @@ def _sensors(hull: _Hull, workflows: WorkflowsPort, holding: Holding) -> SensorB
     )
 
 
-def _bus(hull: _Hull, pipeline: Pipeline, sensors: SensorBank) -> SqliteBus:
+def _bus(hull: _Hull, sharing: fleet.Fleet, sensors: SensorBank) -> SqliteBus:
     age = timedelta(seconds=hull.settings.retain_events_s)
-    retention = Retention(age=age, count=hull.settings.retain_events)
-    return SqliteBus(hull.database, hull.clock, pipeline, retention, sensors.pass_over)
+    return SqliteBus(
+        hull.database,
+        hull.clock,
+        pipeline=sharing.pipeline(sensors),
+        retention=Retention(age=age, count=hull.settings.retain_events),
+        pass_over=sensors.pass_over,
+        ahead=sharing.ahead(sensors),
+    )
 
 
 def _sources(hull: _Hull, carriers: Carriers, listeners: Listeners) -> EventBank:

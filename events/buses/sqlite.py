@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
 
 import msgspec
@@ -16,6 +17,12 @@ from events.ports import Also
 from events.registry import buses
 
 Pipeline = Callable[[Transaction, Sequence[Event]], None]
+Ahead = Callable[[Sequence[Event]], AbstractAsyncContextManager[None]]
+
+
+def nothing_ahead(events: Sequence[Event]) -> AbstractAsyncContextManager[None]:
+    """For a pipeline without such work."""
+    return nullcontext()
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +58,8 @@ class SqliteBus:
     """Durable on return of `publish`; whoever publishes at the same time shares one unit of work and its commit.
 
     `pipeline` gets the really new events inside the same transaction. When it raises, nobody else suffers: the
-    publications of that unit are tried again one by one, and only the one at fault gets the error. `pass_over` is run
+    publications of that unit are tried again one by one, and only the one at fault gets the error. What `ahead` gives
+    for the events is open around their publication: room for work of the pipeline that takes long. `pass_over` is run
     before retention looks at the cursors: it moves those of consumers that have nothing left to see.
     """
 
@@ -62,12 +70,14 @@ class SqliteBus:
         pipeline: Pipeline | None = None,
         retention: Retention | None = None,
         pass_over: Callable[[Transaction], None] | None = None,
+        ahead: Ahead = nothing_ahead,
     ) -> None:
         self._database = database
         self._clock = clock
         self._pipeline = pipeline
         self._retention = retention or Retention()
         self._pass_over = pass_over
+        self._ahead = ahead
         # A deque, because both threads use it: publishers append on the loop, the writer thread takes from the left.
         self._waiting: deque[_Publication] = deque()
         self._flush_is_queued = False
@@ -76,12 +86,18 @@ class SqliteBus:
         self.duplicates = 0
 
     async def publish(self, events: Sequence[Event], also: Also | None = None) -> Sequence[Event]:
+        async with self._ahead(events):
+            return await self._publish(events, also)
+
+    def _publish(
+        self, events: Sequence[Event], also: Also | None
+    ) -> "asyncio.Future[Sequence[Event]]":
         future: asyncio.Future[Sequence[Event]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Publication(events, self._clock.now(), future, also))
         if not self._flush_is_queued:
             self._flush_is_queued = True
             self._flush()
-        return await future
+        return future
 
     def _flush(self) -> None:
         """Queue one unit that takes along everything published until the writer thread comes to it."""
