@@ -16,6 +16,7 @@ from bireme.sandbox.process import SandboxUnavailable
 from bireme.sandbox.run import Sandbox
 from events.model import Event
 from sensors import compile
+from sensors.ahead import Ahead
 from sensors.evaluate import step
 from sensors.model import Decision, SensorState, Step
 from sensors.view import View
@@ -262,7 +263,7 @@ def test_an_overrunning_script_stalls_others_no_more_than_three_times(sandbox: S
 async def test_the_bank_runs_programs_where_it_is_given_a_sandbox(
     deck: Any, sandbox: Sandbox, make_sensor: Any, submit: Any
 ) -> None:
-    deck.bank.scripts = sandbox
+    deck.bank.programs = Ahead(sandbox)
     raw = make_sensor(submit())
     raw["spec"]["dependencies"][0]["transform"] = {"jq": "{body: {n: (.body.n + 1)}}"}
     deck.bank.add(raw)
