@@ -24,6 +24,7 @@ from bireme.storage.ports import Row, Transaction
 from events.buses.sqlite import SqliteBus
 from events.model import Event
 from sensors.run import SensorBank
+from sensors.surroundings import Surroundings
 
 MATCHES = 20
 EVENTS = 300
@@ -160,7 +161,8 @@ async def _event_cost(count: int, matches: int, batch: int = 1, wanted: str = "n
     with tempfile.TemporaryDirectory() as folder:
         clock, nothing = SystemClock(), _Nothing()
         database = await open_database(Path(folder) / "bench.db")
-        bank = SensorBank(database, clock, RandomIds(), nothing, nothing)
+        around = Surroundings(clock, RandomIds(), nothing, nothing, database=database)
+        bank = SensorBank(database, around)
         costs: list[_Cost] = []
         parts = [0.0, 0.0]
 

@@ -20,6 +20,7 @@ from sensors.cell_store import StoredCells
 from sensors.cells import Address
 from sensors.entry import Entry
 from sensors.evaluate import step, tick
+from sensors.evaluate.firing import REPEATED
 from sensors.model import JSON, Decision, Fire, Firing, Sensor, SensorState, Step
 from sensors.outbox import Outbox
 from sensors.prepare import prepare, unprepared
@@ -290,6 +291,6 @@ def _deduplicated(decision: Decision) -> Decision:
     return Decision(
         seq=decision.seq, namespace=decision.namespace, sensor=decision.sensor,
         trigger=decision.trigger, dependency=decision.dependency, outcome="deduplicated",
-        reason="these events have fired this trigger before", path=decision.path,
+        reason=REPEATED, path=decision.path,
         line=decision.line, detail=decision.detail, firing=decision.firing, at=decision.at,
     )  # fmt: skip

@@ -10,16 +10,12 @@ from typing import Any
 import structlog
 
 from bireme.kit.backoff import Rng
-from bireme.kit.clock import Clock
 from bireme.kit.errors import ServiceError
-from bireme.kit.ids import Ids
-from bireme.kit.reach import EVERYWHERE, Reach
 from bireme.lang.script import NO_SCRIPTS, Scripts
 from bireme.manifests.manifest import Manifest
 from bireme.storage.ports import Database, Transaction
 from events import store as log_rows
 from events.model import Event
-from events.ports import Secrets
 from sensors import cell_store, compile, quarantine, store
 from sensors.ahead import Ahead, Concerned, has_programs
 from sensors.entry import Entry
@@ -30,7 +26,6 @@ from sensors.holding import EVERYTHING, Holding
 from sensors.intake import Intake, missed_by, put_off
 from sensors.model import Fire, Firing
 from sensors.outbox import Outbox
-from sensors.ports import Cluster, Workflows
 from sensors.prepare import prepare
 from sensors.review import Review
 from sensors.surroundings import Surroundings
@@ -54,39 +49,26 @@ class SensorBank:
     an event costs only what its matches cost.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of a process it stands between; joined in one place
+    def __init__(
         self,
         database: Database,
-        clock: Clock,
-        ids: Ids,
-        workflows: Workflows,
-        secrets: Secrets,
+        surroundings: Surroundings,
+        *,
         rng: Rng | None = None,
         scripts: Scripts = NO_SCRIPTS,
-        reach: Reach = EVERYWHERE,
-        cluster: Cluster | None = None,
         keep: Policy | None = None,
         holding: Holding = EVERYTHING,
     ) -> None:
         self.database = database
         self.holding = holding
-        self.clock = clock
+        self.clock = clock = surroundings.clock
         self.programs = Ahead(scripts)
         self._keep = keep or Policy()
-        surroundings = Surroundings(
-            clock=clock,
-            ids=ids,
-            workflows=workflows,
-            secrets=secrets,
-            reach=reach,
-            database=database,
-            cluster=cluster,
-        )
         self.timekeeper = Timekeeper(database, clock, self.ring, holding)
-        self._freed = Freed(workflows)
+        self._freed = Freed(surroundings.workflows)
         chance = rng or random.SystemRandom()
         self.outbox = Outbox(database, clock, surroundings, chance, self.firing_over, holding)
-        self.sweeper = Sweeper(database, clock, workflows, self._keep)
+        self.sweeper = Sweeper(database, clock, surroundings.workflows, self._keep)
         self._entries: dict[str, Entry] = {}
         self._index: dict[Route, tuple[Entry, ...]] = {}
         self.review = Review(

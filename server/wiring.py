@@ -31,6 +31,7 @@ from events.state import StoredState
 from executor.ports import Executor
 from sensors.holding import Holding
 from sensors.run import SensorBank
+from sensors.surroundings import Surroundings
 from sensors.sweep import Policy
 from server import fleet, parts
 from server.cluster import ClusterPort
@@ -139,18 +140,17 @@ def join(hull: _Hull, executor: Executor) -> Deck:
 def _sensors(hull: _Hull, workflows: WorkflowsPort, holding: Holding) -> SensorBank:
     settings = hull.settings
     cluster = parts.cluster_of(settings)
-    return SensorBank(
-        hull.database,
-        hull.clock,
-        hull.ids,
-        workflows,
-        hull.secrets,
-        scripts=hull.scripts,
+    around = Surroundings(
+        clock=hull.clock,
+        ids=hull.ids,
+        workflows=workflows,
+        secrets=hull.secrets,
         reach=settings.reach,
+        database=hull.database,
         cluster=ClusterPort(cluster) if cluster else None,
-        keep=Policy(age_s=settings.retain_events_s, count=settings.retain_events),
-        holding=holding,
     )
+    keep = Policy(age_s=settings.retain_events_s, count=settings.retain_events)
+    return SensorBank(hull.database, around, scripts=hull.scripts, keep=keep, holding=holding)
 
 
 def _bus(hull: _Hull, sharing: fleet.Fleet, sensors: SensorBank) -> SqliteBus:

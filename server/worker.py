@@ -24,6 +24,7 @@ from controller.templates import TemplateShelf
 from sensors.errors import TriggerRefused
 from sensors.holding import OfAWorker
 from sensors.run import SensorBank
+from sensors.surroundings import Surroundings
 from sensors.worker import Worker
 from server import parts
 from server.cluster import ClusterPort
@@ -146,17 +147,16 @@ def _build(
     cluster = parts.cluster_of(settings)
     cradle = Cradle(shelf, clock, ids, signals)
     holding = OfAWorker(_name(ids), signals)
-    bank = SensorBank(
-        database,
-        clock,
-        ids,
-        CradlePort(cradle),
-        secrets,
-        scripts=scripts,
+    around = Surroundings(
+        clock=clock,
+        ids=ids,
+        workflows=CradlePort(cradle),
+        secrets=secrets,
         reach=settings.reach,
+        database=database,
         cluster=ClusterPort(cluster) if cluster else None,
-        holding=holding,
     )
+    bank = SensorBank(database, around, scripts=scripts, holding=holding)
     stack.push_async_callback(bank.close)
     worker = Worker(database, clock, bank, holding, signals)
 

@@ -1,6 +1,7 @@
 """From events that belong together to a firing: gathered if so wished, then past breaker, slots and rate limit."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from events.model import Event
 from sensors import throttle
@@ -11,7 +12,17 @@ from sensors.model import Fire, FiringStatus, Outcome, TriggerRule
 
 PASSED = "the event passed"
 
+REPEATED = "these events have fired this trigger before"
+
 _OUTCOMES: dict[FiringStatus, Outcome] = {"pending": "fired", "held": "held", "queued": "queued"}
+
+
+class Gate(NamedTuple):
+    """Whether a firing may act, why, and the slot that it takes or waits for."""
+
+    status: FiringStatus
+    why: str
+    slot: str | None = None
 
 
 def pursue(
@@ -65,40 +76,50 @@ def fire(
 ) -> str:
     """Fire, or hold, queue or drop the firing; every event of it gets a decision that says so."""
     id = firing_id(work.sensor.uid, rule.name, members, key)
-    status: FiringStatus = "pending"
-    slot: str | None = None
-    held = ""
+    gate = Gate("pending", why)
     if rule.breaker or rule.concurrency:
         if work.state.cells.has_fired(id):
-            _tell(
-                work,
-                rule,
-                members,
-                "deduplicated",
-                "these events have fired this trigger before",
-                id,
-                offer,
-            )
+            _tell(work, rule, members, "deduplicated", REPEATED, id, offer)
             return id
-        slot = concurrency.key_of(rule, delivered)
-        held = breaker.refusal(work, rule, rule.breaker) if rule.breaker else ""
-        if held:
-            status, why = "held", held
-        elif rule.concurrency and slot is not None:
-            ticket = concurrency.ticket(work, id, members)
-            status, more = concurrency.admit(work, rule, rule.concurrency, ticket, slot)
-            why = why + more if status == "pending" else more
-    if status == "discarded":
-        _tell(work, rule, members, "dropped", why, None, offer)
+        gate = _gate(work, rule, id, members, delivered, why)
+    if gate.status == "discarded":
+        _tell(work, rule, members, "dropped", gate.why, None, offer)
         return ""
-    not_before = _slot(work, rule) if rule.rate and not held else 0.0
-    outcome = _OUTCOMES[status]
-    if not_before > work.at and outcome == "fired":
-        outcome = "throttled"
-        why += f"; the rate limit lets it fire in {not_before - work.at:.3f} s"
+    outcome, why, not_before = _moment(work, rule, gate)
     _tell(work, rule, members, outcome, why, id, offer)
-    work.fires.append(Fire(id, rule, delivered, not_before, status, why if held else "", slot))
+    reason = why if gate.status == "held" else ""
+    work.fires.append(Fire(id, rule, delivered, not_before, gate.status, reason, gate.slot))
     return id
+
+
+def _gate(
+    work: Evaluation,
+    rule: TriggerRule,
+    id: str,
+    members: Members,
+    delivered: dict[str, Event],
+    why: str,
+) -> Gate:
+    """What breaker and slots say to a firing; `why` is what is told of one that passes both."""
+    slot = concurrency.key_of(rule, delivered)
+    held = breaker.refusal(work, rule, rule.breaker) if rule.breaker else ""
+    if held:
+        return Gate("held", held, slot)
+    if rule.concurrency is None or slot is None:
+        return Gate("pending", why, slot)
+    ticket = concurrency.ticket(work, id, members)
+    status, more = concurrency.admit(work, rule, rule.concurrency, ticket, slot)
+    return Gate(status, why + more if status == "pending" else more, slot)
+
+
+def _moment(work: Evaluation, rule: TriggerRule, gate: Gate) -> tuple[Outcome, str, float]:
+    """When it may act, as far as the rate limit goes; the outcome and the reason that say so."""
+    outcome = _OUTCOMES[gate.status]
+    not_before = _slot(work, rule) if rule.rate and gate.status != "held" else 0.0
+    if not_before <= work.at or outcome != "fired":
+        return outcome, gate.why, not_before
+    more = f"; the rate limit lets it fire in {not_before - work.at:.3f} s"
+    return "throttled", gate.why + more, not_before
 
 
 def _delivered(events: Sequence[Event]) -> Event:

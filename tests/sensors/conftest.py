@@ -16,6 +16,7 @@ from bireme.storage.open import open_database
 from bireme.storage.ports import Database, Row, Transaction
 from events.model import Event
 from sensors.run import SensorBank
+from sensors.surroundings import Surroundings
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -90,9 +91,10 @@ class Deck:
         self.database = database
         self.clock = FixedClock(START)
         self.workflows = PlayedWorkflows()
-        self.bank = SensorBank(
-            database, self.clock, CountedIds(), self.workflows, PlayedSecrets(), rng=Half()
+        around = Surroundings(
+            self.clock, CountedIds(), self.workflows, PlayedSecrets(), database=database
         )
+        self.bank = SensorBank(database, around, rng=Half())
 
     async def publish(self, *events: Event) -> list[Event]:
         """Events into the log and through the bank in one transaction, as the bus does it."""

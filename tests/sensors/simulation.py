@@ -30,6 +30,7 @@ from sensors import store
 from sensors.errors import TriggerFailed
 from sensors.model import Firing, Origin, Receipt
 from sensors.run import SensorBank
+from sensors.surroundings import Surroundings
 
 T = TypeVar("T")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -328,7 +329,8 @@ class Play:
     def _born(self) -> tuple[Life, SensorBank, SqliteBus]:
         self.lives += 1
         life = self.targets.life = Life(self.disk, self.rng, self.chance)
-        bank = SensorBank(life, self.clock, CountedIds(), self.runs, NoSecrets(), rng=self.rng)
+        around = Surroundings(self.clock, CountedIds(), self.runs, NoSecrets(), database=life)
+        bank = SensorBank(life, around, rng=self.rng)
         bank.outbox._triggers["simulated"] = self.targets
         bank.add(self.sensor)
         return life, bank, SqliteBus(life, self.clock, bank.consume)

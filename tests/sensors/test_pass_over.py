@@ -9,12 +9,14 @@ from bireme.kit.ids import CountedIds
 from bireme.storage.open import open_database
 from events.buses.sqlite import SqliteBus
 from sensors.run import SensorBank
+from sensors.surroundings import Surroundings
 
 
 async def test_an_idle_and_a_removed_sensor_let_the_log_be_trimmed(tmp_path: Path) -> None:
     clock = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
     database = await open_database(tmp_path / "log.db")
-    bank = SensorBank(database, clock, CountedIds(), _Nothing(), _Nothing())
+    around = Surroundings(clock, CountedIds(), _Nothing(), _Nothing(), database=database)
+    bank = SensorBank(database, around)
     bus = SqliteBus(database, clock, bank.consume, pass_over=bank.pass_over)
     for number, source in enumerate(("idle", "gone")):
         bank.add(sensor(number, source))

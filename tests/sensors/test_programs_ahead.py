@@ -46,10 +46,7 @@ def scripts() -> Recorded:
 async def bank(deck: Any, scripts: Recorded) -> Any:
     made = deck.bank
     await made.close()
-    around = made.outbox.surroundings
-    deck.bank = SensorBank(
-        deck.database, deck.clock, around.ids, deck.workflows, around.secrets, scripts=scripts
-    )
+    deck.bank = SensorBank(deck.database, made.outbox.surroundings, scripts=scripts)
     yield deck.bank
     await deck.bank.close()
 
