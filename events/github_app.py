@@ -4,11 +4,13 @@ import base64
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import orjson
 
 from bireme.kit.clock import Clock
 from bireme.kit.errors import MissingExtra, UserError
-from events.rest import Api
+from events import fields
+from events.rest import Api, ApiError
 
 _SPARE = timedelta(minutes=5)
 _CLOCK_SKEW_S = 60
@@ -17,6 +19,18 @@ _STATEMENT_S = 540  # GitHub accepts ten minutes at most
 
 class BadKey(UserError):
     """The private key of the App cannot be used."""
+
+
+class GithubApp(fields.Fields, frozen=True, kw_only=True):
+    """Argo's GithubAppCreds: whose key signs, and where the App is installed."""
+
+    private_key: fields.SecretRef | None = None
+    app_id: int | str = msgspec.field(name="appID", default=0)
+    installation_id: int | str = msgspec.field(name="installationID", default=0)
+
+    @property
+    def is_whole(self) -> bool:
+        return bool(self.private_key and self.app_id and self.installation_id)
 
 
 class InstallationToken:
@@ -37,9 +51,16 @@ class InstallationToken:
             statement = signed_statement(self._app_id, private_key, now)
             bearer = {"Authorization": f"Bearer {statement}"}
             answer = await self._api.call("POST", self._path, headers=bearer)
-            self._token = str(answer["token"])
-            self._until = datetime.fromisoformat(answer["expires_at"])
+            self._token, self._until = _granted(answer)
         return self._token
+
+
+def _granted(answer: Any) -> tuple[str, datetime]:
+    """The complaint shows nothing of the answer: there may be a token in it."""
+    try:
+        return str(answer["token"]), datetime.fromisoformat(answer["expires_at"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ApiError("GitHub's answer is no token of an installation and its end") from error
 
 
 def signed_statement(app_id: str, private_key: bytes, now: datetime) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from bireme.kit.reach import Reach, ReachRefused
-from events import fields
+from events import fields, rest
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from sensors.standing import Standing
 
@@ -55,7 +55,9 @@ class Access:
         return self.masked(self.url)
 
     def masked(self, text: str) -> str:
-        """The text without what a URL may hold of a password."""
+        """The text without what a URL may hold of a password, and without what we showed the server."""
+        for hidden in _hidden(self.authorization):
+            text = text.replace(hidden, "***")
         return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
 
     def environment(self, folder: Path) -> dict[str, str]:
@@ -116,11 +118,15 @@ async def access(
     reach: Reach,
     standing: Standing,
     *,
+    login: tuple[str, str] | None = None,
     creds: Remote | None = None,
     key: fields.SecretRef | None = None,
     trusts_any_host: bool = False,
 ) -> Access:
-    """Raises BadSensor for an address git must not be given, TriggerRefused for one out of reach."""
+    """`login` is a user and a password that were asked for; `creds` names theirs, and a URL may hold them.
+
+    Raises BadSensor for an address git must not be given, TriggerRefused for one out of reach.
+    """
     protocol, host, port = _parts(url)
     if protocol == "file":
         if not reach.everywhere:
@@ -129,9 +135,9 @@ async def access(
             )
         return Access(url, protocol)
     parts = urlsplit(url)
-    authorization = _basic(creds, standing)
+    authorization = rest.basic(*login) if login else _basic(creds, standing)
     if protocol != "ssh" and parts.username:
-        authorization = authorization or _token(f"{parts.username}:{parts.password or ''}")
+        authorization = authorization or rest.basic(parts.username, parts.password or "")
         url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     return Access(
         url, protocol, host, port,
@@ -174,11 +180,14 @@ def _basic(creds: Remote | None, standing: Standing) -> str:
     if creds is None or creds.password is None:
         return ""
     user = _secret(creds.username, standing) if creds.username else "git"
-    return _token(f"{user}:{_secret(creds.password, standing)}")
+    return rest.basic(user, _secret(creds.password, standing))
 
 
-def _token(pair: str) -> str:
-    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+def _hidden(authorization: str) -> list[str]:
+    """What an answer must not show again: the header's value, and the password in it, or a user who is one."""
+    encoded = authorization.removeprefix("Basic ")
+    user, _, password = base64.b64decode(encoded).decode().partition(":")
+    return [one for one in (encoded, password or user) if one]
 
 
 def _key(ref: fields.SecretRef | None, standing: Standing) -> str:

@@ -24,7 +24,7 @@ import structlog
 from aiohttp import web
 
 from events import fields, hooks, rest, streams, webhooks
-from events.github_app import InstallationToken
+from events.github_app import GithubApp, InstallationToken
 from events.http import Refused
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
@@ -45,14 +45,6 @@ class Repositories(fields.Fields, frozen=True, kw_only=True):
 
     owner: str = ""
     names: tuple[str, ...] = ()
-
-
-class GithubApp(fields.Fields, frozen=True, kw_only=True):
-    """Credentials for registering hooks."""
-
-    private_key: fields.SecretRef | None = None
-    app_id: int | str = msgspec.field(name="appID", default=0)
-    installation_id: int | str = msgspec.field(name="installationID", default=0)
 
 
 @sources.register("github")
@@ -198,7 +190,7 @@ def _check(config: GithubSource.Config) -> None:
     if bool(config.github_base_url) != bool(config.github_upload_url):
         raise BadSourceConfig("githubBaseURL and githubUploadURL go together; one is missing")
     app = config.github_app
-    if app is not None and not (app.private_key and app.app_id and app.installation_id):
+    if app is not None and not app.is_whole:
         raise BadSourceConfig("githubApp needs privateKey, appID and installationID")
     if not config.active:
         log.warning("github_hooks_inactive", advice="set active: true")

@@ -7,6 +7,12 @@
         filePath: examples/hello-world.yaml
         cloneDirectory: /git/argo
 
+Who we are: `creds`, `sshKeySecret`, or the installation of a GitHub App:
+
+        githubApp: {privateKey: {name: app, key: pem}, appID: 42, installationID: 7}
+
+Each reading then asks GitHub for a token of its own, at github.com or at the server the repository is on.
+
 `ref` wins over `tag`, `tag` over `branch` (default master). Nothing is checked out: one commit is fetched into a bare
 repository that is gone afterwards, and the file is read out of it, so that no hook, filter, submodule or link of the
 repository is ever followed. `cloneDirectory` has no meaning here. Needs the program `git`.
@@ -22,9 +28,11 @@ from typing import Any
 import msgspec
 
 from events import fields
+from events.github_app import GithubApp
 from events.ports import Place
 from sensors.errors import BadSensor, TriggerFailed
 from sensors.git_access import Access, Remote, access
+from sensors.github_login import login
 from sensors.registry import manifest_sources
 from sensors.standing import Standing
 from sensors.surroundings import Surroundings
@@ -54,6 +62,7 @@ class Config(fields.Fields, frozen=True, kw_only=True):
     creds: Remote | None = None
     ssh_key_secret: fields.SecretRef | None = None
     insecure_ignore_host_key: bool = False
+    github_app: GithubApp | None = None
 
 
 @manifest_sources.register("git")
@@ -65,11 +74,14 @@ class GitSource:
 
     async def read(self, block: dict[str, Any], place: Place) -> bytes:
         config = _config(block)
+        around, standing = self._surroundings, Standing(self._surroundings.secrets, place)
         url = (config.remote.urls or ("",))[0] if config.remote else config.url
+        app = config.github_app
         given = await access(
             url,
-            self._surroundings.reach,
-            Standing(self._surroundings.secrets, place),
+            around.reach,
+            standing,
+            login=await login(url, app, standing, around) if app else None,
             creds=config.creds,
             key=config.ssh_key_secret,
             trusts_any_host=config.insecure_ignore_host_key,
@@ -82,8 +94,6 @@ class GitSource:
 
 
 def _config(block: dict[str, Any]) -> Config:
-    if block.get("githubApp"):
-        raise BadSensor("source.git.githubApp is not supported; use creds or sshKeySecret")
     try:
         config = msgspec.convert(block, Config)
     except msgspec.ValidationError as error:
@@ -91,6 +101,11 @@ def _config(block: dict[str, Any]) -> Config:
     for name, path in (("filePath", config.file_path), ("cloneDirectory", config.clone_directory)):
         if any(bad in path for bad in _FORBIDDEN):
             raise BadSensor(f"source.git.{name} is {path!r}: it must not contain .., ~ or \\")
+    app = config.github_app
+    if app and not app.is_whole:
+        raise BadSensor("source.git.githubApp needs privateKey, appID and installationID")
+    if app and (config.creds or config.ssh_key_secret):
+        raise BadSensor("source.git: githubApp, creds and sshKeySecret: one says who we are")
     return config
 
 

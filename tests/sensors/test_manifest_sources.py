@@ -206,7 +206,14 @@ GIT_REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a helper without spaces": ({"url": "ext::whoami"}, "expected https://"),
     "an option as host": ({"url": "ssh://-oProxyCommand=x/repo"}, "expected https://"),
     "no such branch": ({"branch": "none"}, "couldn't find remote ref"),
-    "GitHub's apps": ({"githubApp": {"appID": 1}}, "githubApp is not supported"),
+    "half an App": ({"githubApp": {"appID": 1}}, "needs privateKey, appID and installationID"),
+    "an App and a password": (
+        {
+            "githubApp": {"appID": 1, "installationID": 7, "privateKey": {"name": "a", "key": "b"}},
+            "creds": {"password": {"name": "git", "key": "password"}},
+        },
+        "one says who we are",
+    ),
 }
 
 
