@@ -129,6 +129,19 @@ class DiscardsArtifacts(Protocol):
 
 
 @runtime_checkable
+class ReadsArtifacts(Protocol):
+    """A backend that lets people read what its steps have saved."""
+
+    async def files(self, artifact: Artifact) -> list[str]:
+        """The files of a directory, sorted; `[""]` when the artifact is one file. Raises ArtifactMissing."""
+        ...
+
+    def read(self, artifact: Artifact, below: str) -> AsyncIterator[bytes]:
+        """The bytes of one of `files`."""
+        ...
+
+
+@runtime_checkable
 class ListsArtifacts(Protocol):
     """A store that can say what it holds."""
 

@@ -6,7 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 from executor.model import Report, Task
-from executor.ports import Artifact, DiscardsArtifacts, Executor, Overlooks
+from executor.ports import (
+    Artifact,
+    ArtifactMissing,
+    DiscardsArtifacts,
+    Executor,
+    Overlooks,
+    ReadsArtifacts,
+)
 from executor.registry import backends
 from executor.surroundings import Surroundings
 
@@ -58,6 +65,19 @@ class Router:
         if not isinstance(self._main, DiscardsArtifacts):
             return []
         return await self._main.discard(artifacts)
+
+    async def files(self, artifact: Artifact) -> list[str]:
+        return await self._reader().files(artifact)
+
+    def read(self, artifact: Artifact, below: str) -> AsyncIterator[bytes]:
+        return self._reader().read(artifact, below)
+
+    def _reader(self) -> ReadsArtifacts:
+        if not isinstance(self._main, ReadsArtifacts):
+            raise ArtifactMissing(
+                "this engine's backend keeps no artifacts that could be read here"
+            )
+        return self._main
 
     async def close(self) -> None:
         for backend in self._all():

@@ -27,7 +27,7 @@ from bireme.kit.clock import Clock
 from bireme.kit.errors import BiremeError
 from bireme.kit.supervise import TaskScope
 from bireme.manifests.pod_fields import pod_fields
-from executor import inputs, outputs, parts, states, stores, volumes
+from executor import inputs, outputs, parts, readings, states, stores, volumes
 from executor.commands import Commands, Start
 from executor.environment import Environments, step_environment
 from executor.link import Heard, Link
@@ -149,6 +149,12 @@ class ProcessBackend:
 
     async def discard(self, artifacts: Collection[Artifact]) -> list[str]:
         return await stores.discard(self._stores, artifacts)
+
+    async def files(self, artifact: Artifact) -> list[str]:
+        return await readings.files(self._stores, artifact)
+
+    def read(self, artifact: Artifact, below: str) -> AsyncIterator[bytes]:
+        return readings.read(self._stores, artifact, below)
 
     async def close(self) -> None:
         await self._link.close()

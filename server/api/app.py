@@ -11,6 +11,7 @@ from aiohttp.typedefs import Middleware
 from bireme.kit.errors import BiremeError
 from server.api import (
     archived,
+    artifacts,
     crons,
     health,
     info,
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 MODULES = (
     workflows,
+    artifacts,
     archived,
     templates,
     crons,
