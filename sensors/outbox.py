@@ -16,7 +16,7 @@ from bireme.storage.ports import Database, Row, StorageError, StorageUnavailable
 from sensors import retry, store
 from sensors.holding import EVERYTHING, Holding, Where
 from sensors.model import Fire, Firing, Receipt, Replacement, Retry
-from sensors.ports import Completes, FiresInside, Trigger
+from sensors.ports import Completes, FiresInside, Masks, Trigger
 from sensors.registry import triggers
 from sensors.surroundings import Surroundings
 
@@ -290,6 +290,7 @@ class Outbox:
     def _failed(
         self, tx: Transaction, firing: Firing, error: str, *, attempts: int, again: bool, now: float
     ) -> None:
+        error = self._masked(error)
         if again and attempts < firing.retry.steps:
             at = now + retry.delay(firing.retry, attempts, self.rng)
             store.mark_failed(tx, firing.id, error, attempts, retry_at=at, now=now)
@@ -300,6 +301,11 @@ class Outbox:
         if firing.on_dead is not None:
             self._follow(tx, firing.on_dead, now)
         self.over(tx, firing)
+
+    def _masked(self, text: str) -> str:
+        """A target may repeat in its answer what it was shown."""
+        secrets = self.surroundings.secrets
+        return secrets.mask(text) if isinstance(secrets, Masks) else text
 
     def _follow(self, tx: Transaction, after: Firing, now: float) -> None:
         """A firing is dead: its dlqTrigger's turn."""

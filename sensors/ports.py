@@ -136,3 +136,12 @@ class FiresInside(Protocol):
     def fits_inside(self, firing: Firing) -> bool: ...
 
     def fire_inside(self, tx: Transaction, firing: Firing) -> Receipt: ...
+
+
+@runtime_checkable
+class Masks(Protocol):
+    """Secrets that can be found again in what others say."""
+
+    def mask(self, text: str) -> str:
+        """The text without any value that was handed out."""
+        ...

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ class KeptSecrets:
         if len(text) >= _SHORTEST_MASKED:
             self._values[text] = None
             self._values[base64.b64encode(value).decode()] = None
+            self._values[urllib.parse.quote(text, safe="")] = None
 
     def mask(self, text: str) -> str:
         """The text without any secret value that was ever handed out."""
