@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from events import streams, tls
-from events.ports import BadSourceConfig, Surroundings
+from events.ports import Asker, BadSourceConfig
 from events.tls import Tls
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def address(url: str) -> tuple[str, int, bool]:
 @asynccontextmanager
 async def connected(
     url: str,
-    around: Surroundings,
+    asker: Asker,
     kind: str,
     *,
     client_id: str,
@@ -41,7 +41,7 @@ async def connected(
     except ImportError as error:
         raise streams.missing("mqtt", kind) from error
     host, port, is_secure = address(url)
-    place, secrets = around.place, around.secrets
+    place, secrets = asker.place, asker.secrets
     wanted = wanted or (Tls(enabled=True) if is_secure else None)
     client = Client(
         host,

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from events import fields, streams, tls
-from events.ports import BadSourceConfig, Surroundings
+from events.ports import Asker, BadSourceConfig
 from events.tls import Tls
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def check(config: Server) -> None:
 
 @asynccontextmanager
 async def connected(
-    config: Server, around: Surroundings, kind: str, *, patience_s: float | None
+    config: Server, asker: Asker, kind: str, *, patience_s: float | None
 ) -> "AsyncIterator[Redis]":
     """A client that does not connect again by itself. Every fault of the server inside is a ServerAway.
 
@@ -46,7 +46,7 @@ async def connected(
         from redis.exceptions import RedisError
     except ImportError as error:
         raise streams.missing("redis", kind) from error
-    pool = _pool(config, around, patience_s)
+    pool = _pool(config, asker, patience_s)
     client = Redis(connection_pool=pool)
     try:
         await client.ping()
@@ -58,27 +58,25 @@ async def connected(
         await pool.disconnect()
 
 
-def _pool(config: Server, around: Surroundings, patience_s: float | None) -> "ConnectionPool":
+def _pool(config: Server, asker: Asker, patience_s: float | None) -> "ConnectionPool":
     from redis.asyncio import ConnectionPool
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
     host, _, port = config.host_address.rpartition(":")
     return ConnectionPool(
-        connection_class=_connection(
-            tls.context(config.tls, around.secrets, around.place.namespace)
-        ),
+        connection_class=_connection(tls.context(config.tls, asker.secrets, asker.place.namespace)),
         host=host,
         port=int(port),
         db=config.db,
         username=config.username or None,
-        password=streams.text(around.secrets, around.place, config.password),
+        password=streams.text(asker.secrets, asker.place, config.password),
         socket_connect_timeout=10,
         socket_timeout=patience_s,
         socket_keepalive=True,
         health_check_interval=20,
         retry=Retry(NoBackoff(), 0),
-        client_name=f"bireme-{around.place.name}",
+        client_name=f"bireme-{asker.place.name}",
     )
 
 

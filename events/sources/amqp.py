@@ -18,8 +18,6 @@ are away; the unnamed queue that is used without `queueDeclare` ends with the co
 is one event however often it is delivered. One that can be no event is rejected, to the queue's dead letter exchange.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +25,12 @@ import msgspec
 import yaml
 
 from bireme.kit import ids
-from events import fields, gotime, streams, tls
+from events import amqp, fields, gotime, streams
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
-from events.tls import Tls
 
 if TYPE_CHECKING:
-    from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+    from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 _NO_TIME = "0001-01-01 00:00:00 +0000 UTC"
 
@@ -74,9 +71,7 @@ class Consume(fields.Fields, frozen=True, kw_only=True):
 class AmqpSource:
     """Each message at least once; with a `messageId`, once."""
 
-    class Config(fields.Fields, frozen=True, kw_only=True):
-        url: str = ""
-        url_secret: fields.SecretRef | None = None
+    class Config(amqp.Broker, frozen=True, kw_only=True):
         exchange_name: str = ""
         exchange_type: str = ""
         routing_key: str = ""
@@ -85,8 +80,6 @@ class AmqpSource:
         queue_bind: QueueBind = QueueBind()
         consume: Consume = Consume()
         json_body: bool = False
-        auth: streams.Auth | None = None
-        tls: Tls | None = None
         connection_backoff: dict[str, Any] | None = None
         metadata: dict[str, str] | None = None
         filter: fields.Filter | None = None
@@ -102,9 +95,9 @@ class AmqpSource:
 
     async def run(self, publish: Publish) -> None:
         inbox = streams.Inbox["AbstractIncomingMessage"]()
-        async with self._connected(inbox) as connection:
+        async with amqp.connected(self._config, self._around, inbox.close) as connection:
             channel = await connection.channel()
-            channel.close_callbacks.add(lambda _, error: inbox.close(_gone(error)))
+            channel.close_callbacks.add(lambda _, error: inbox.close(amqp.gone(error)))
             await channel.set_qos(prefetch_count=2 * streams.BATCH)
             await self._subscribe(channel, inbox)
             self._around.ready()
@@ -115,45 +108,6 @@ class AmqpSource:
                 kept = [message for message in messages if not message.processed]
                 if kept:
                     await kept[-1].ack(multiple=True)  # all before it are durable or rejected
-
-    @asynccontextmanager
-    async def _connected(
-        self, inbox: "streams.Inbox[AbstractIncomingMessage]"
-    ) -> "AsyncIterator[AbstractConnection]":
-        try:
-            import aio_pika
-            from aio_pika.exceptions import AMQPException
-        except ImportError as error:
-            raise streams.missing("amqp", "amqp") from error
-        faults = (AMQPException, OSError, TimeoutError, ConnectionError)
-        connection: AbstractConnection | None = None
-        try:
-            connection = await aio_pika.connect(self._url(), timeout=10, **self._transport())
-            connection.close_callbacks.add(lambda _, error: inbox.close(_gone(error)))
-            yield connection
-        except faults as error:
-            raise streams.ServerAway(f"the broker: {tls.told(error)}") from error
-        finally:
-            if connection is not None:
-                with suppress(*faults):
-                    await connection.close()
-
-    def _url(self) -> Any:
-        from yarl import URL
-
-        secrets, place, auth = self._around.secrets, self._around.place, self._config.auth
-        url = URL(streams.text(secrets, place, self._config.url_secret) or self._config.url)
-        if auth is None:
-            return url
-        name, password = (
-            streams.text(secrets, place, one) for one in (auth.username, auth.password)
-        )
-        return url.with_user(name).with_password(password)
-
-    def _transport(self) -> dict[str, Any]:
-        place = self._around.place
-        context = tls.context(self._config.tls, self._around.secrets, place.namespace)
-        return {"ssl": True, "ssl_context": context} if context else {}
 
     async def _subscribe(
         self, channel: "AbstractChannel", inbox: "streams.Inbox[AbstractIncomingMessage]"
@@ -227,10 +181,6 @@ def _arguments(text: str) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise BadSourceConfig("queueDeclare.arguments: expected a map such as `x-max-length: 5`")
     return found
-
-
-def _gone(error: BaseException | None) -> streams.ServerAway:
-    return streams.ServerAway(f"the broker hung up: {error or 'no reason given'}")
 
 
 def _go_time(moment: datetime | None) -> str:

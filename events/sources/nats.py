@@ -15,34 +15,20 @@ Plain NATS keeps nothing: what is sent while nobody is connected is gone. With `
 us, and a message is one event however often it is delivered.
 """
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from events import fields, streams, tls
+from events import fields, nats, streams
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
-from events.tls import Tls
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-_CLOSE_S = 3
 _FETCH_S = 5.0
 _ACK_WAIT_S = 60.0
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
-
-
-class NatsAuth(fields.Fields, frozen=True, kw_only=True):
-    """One of them."""
-
-    basic: streams.Auth | None = None
-    token: fields.SecretRef | None = None
-    nkey: fields.SecretRef | None = None
-    credential: fields.SecretRef | None = None
 
 
 class JetStream(fields.Fields, frozen=True, kw_only=True):
@@ -57,14 +43,11 @@ class JetStream(fields.Fields, frozen=True, kw_only=True):
 class NatsSource:
     """With `jetstream` each message once; without, at most once, as the protocol has it."""
 
-    class Config(fields.Fields, frozen=True, kw_only=True):
-        url: str = ""
+    class Config(nats.Server, frozen=True, kw_only=True):
         subject: str = ""
         queue: str | None = None
         jetstream: JetStream | None = None
         json_body: bool = False
-        auth: NatsAuth | None = None
-        tls: Tls | None = None
         connection_backoff: dict[str, Any] | None = None
         metadata: dict[str, str] | None = None
         filter: fields.Filter | None = None
@@ -82,73 +65,11 @@ class NatsSource:
 
     async def run(self, publish: Publish) -> None:
         inbox = streams.Inbox["Msg"]()
-        async with self._connected(inbox) as client:
+        async with nats.connected(self._config, self._around, inbox.close) as client:
             if self._config.jetstream is None:
                 await self._listen(client, inbox, publish)
             else:
                 await self._consume(client, self._config.jetstream, publish)
-
-    @asynccontextmanager
-    async def _connected(self, inbox: "streams.Inbox[Msg]") -> "AsyncIterator[Client]":
-        try:
-            from nats.aio.client import Client
-            from nats.errors import Error
-        except ImportError as error:
-            raise streams.missing("nats", "nats") from error
-        url = self._config.url
-        faults: list[Exception] = []
-
-        async def note(error: Exception) -> None:
-            faults.append(error)
-
-        async def gone() -> None:
-            why = f": {faults[-1]}" if faults else ""
-            inbox.close(streams.ServerAway(f"{url}: the connection is gone{why}"))
-
-        client = Client()
-        try:
-            await client.connect(
-                url.split(","),
-                name=f"bireme-{self._around.place.name}",
-                allow_reconnect=False,
-                connect_timeout=5,
-                ping_interval=20,
-                error_cb=note,
-                closed_cb=gone,
-                disconnected_cb=gone,
-                **self._access(),
-            )
-            yield client
-        except (Error, OSError, TimeoutError) as error:
-            why = faults[-1] if faults else error
-            raise streams.ServerAway(f"{url}: {tls.told(why)}") from error
-        finally:
-            with suppress(Error, OSError, TimeoutError):
-                async with asyncio.timeout(
-                    _CLOSE_S
-                ):  # one that never came to speak TLS waits for ever
-                    await client.close()
-
-    def _access(self) -> dict[str, Any]:
-        """The client's options, secrets read anew at every connection. Raises BadSourceConfig, NotFound."""
-        secrets, place, auth = self._around.secrets, self._around.place, self._config.auth
-        context = tls.context(self._config.tls, secrets, place.namespace)
-        options: dict[str, Any] = {"tls": context} if context else {}
-        if auth is None:
-            return options
-        if auth.basic:
-            options["user"] = streams.text(secrets, place, auth.basic.username)
-            options["password"] = streams.text(secrets, place, auth.basic.password)
-        if auth.token:
-            options["token"] = streams.text(secrets, place, auth.token)
-        if auth.nkey:
-            options["nkeys_seed_str"] = streams.text(secrets, place, auth.nkey)
-        if auth.credential:
-            from nats.aio.client import RawCredentials
-
-            credential = streams.text(secrets, place, auth.credential) or ""
-            options["user_credentials"] = RawCredentials(credential)
-        return options
 
     async def _listen(
         self, client: "Client", inbox: "streams.Inbox[Msg]", publish: Publish

@@ -1,0 +1,70 @@
+"""How AMQP brokers are reached: address, names, TLS. For whoever listens to one or sends to it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from events import fields, streams, tls
+from events.ports import Asker
+from events.tls import Tls
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractConnection
+
+
+class Broker(fields.Fields, frozen=True, kw_only=True):
+    """Where the broker is and as whom it is spoken to."""
+
+    url: str = ""
+    url_secret: fields.SecretRef | None = None
+    auth: streams.Auth | None = None
+    tls: Tls | None = None
+
+
+@asynccontextmanager
+async def connected(
+    config: Broker, asker: Asker, lost: Callable[[Exception], None]
+) -> "AsyncIterator[AbstractConnection]":
+    """A connection that is not made again by itself: `lost` is told why when it ends.
+
+    Every fault of the broker inside is a ServerAway.
+    """
+    try:
+        import aio_pika
+        from aio_pika.exceptions import AMQPException
+    except ImportError as error:
+        raise streams.missing("amqp", "amqp") from error
+    faults = (AMQPException, OSError, TimeoutError, ConnectionError)
+    connection: AbstractConnection | None = None
+    try:
+        transport = _transport(config, asker)
+        connection = await aio_pika.connect(_url(config, asker), timeout=10, **transport)
+        connection.close_callbacks.add(lambda _, error: lost(gone(error)))
+        yield connection
+    except faults as error:
+        raise streams.ServerAway(f"the broker: {tls.told(error)}") from error
+    finally:
+        if connection is not None:
+            with suppress(*faults):
+                await connection.close()
+
+
+def gone(error: BaseException | None) -> streams.ServerAway:
+    """What a closed connection or channel says."""
+    return streams.ServerAway(f"the broker hung up: {error or 'no reason given'}")
+
+
+def _url(config: Broker, asker: Asker) -> Any:
+    from yarl import URL
+
+    secrets, place, auth = asker.secrets, asker.place, config.auth
+    url = URL(streams.text(secrets, place, config.url_secret) or config.url)
+    if auth is None:
+        return url
+    name, password = (streams.text(secrets, place, one) for one in (auth.username, auth.password))
+    return url.with_user(name).with_password(password)
+
+
+def _transport(config: Broker, asker: Asker) -> dict[str, Any]:
+    context = tls.context(config.tls, asker.secrets, asker.place.namespace)
+    return {"ssl": True, "ssl_context": context} if context else {}

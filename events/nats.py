@@ -1,0 +1,100 @@
+"""How NATS servers are reached: address, names, TLS. For whoever listens to one or sends to it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from events import fields, streams, tls
+from events.ports import Asker
+from events.tls import Tls
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+_CLOSE_S = 3
+
+
+class NatsAuth(fields.Fields, frozen=True, kw_only=True):
+    """One of them."""
+
+    basic: streams.Auth | None = None
+    token: fields.SecretRef | None = None
+    nkey: fields.SecretRef | None = None
+    credential: fields.SecretRef | None = None
+
+
+class Server(fields.Fields, frozen=True, kw_only=True):
+    """Where the server is and as whom it is spoken to."""
+
+    url: str = ""
+    auth: NatsAuth | None = None
+    tls: Tls | None = None
+
+
+@asynccontextmanager
+async def connected(
+    config: Server, asker: Asker, lost: Callable[[Exception], None]
+) -> "AsyncIterator[Client]":
+    """A client that does not connect again by itself: `lost` is told why when the connection ends.
+
+    Every fault of the server inside is a ServerAway.
+    """
+    try:
+        from nats.aio.client import Client
+        from nats.errors import Error
+    except ImportError as error:
+        raise streams.missing("nats", "nats") from error
+    url = config.url
+    faults: list[Exception] = []
+
+    async def note(error: Exception) -> None:
+        faults.append(error)
+
+    async def gone() -> None:
+        why = f": {faults[-1]}" if faults else ""
+        lost(streams.ServerAway(f"{url}: the connection is gone{why}"))
+
+    client = Client()
+    try:
+        await client.connect(
+            url.split(","),
+            name=f"bireme-{asker.place.name}",
+            allow_reconnect=False,
+            connect_timeout=5,
+            ping_interval=20,
+            error_cb=note,
+            closed_cb=gone,
+            disconnected_cb=gone,
+            **_access(config, asker),
+        )
+        yield client
+    except (Error, OSError, TimeoutError) as error:
+        why = faults[-1] if faults else error
+        raise streams.ServerAway(f"{url}: {tls.told(why)}") from error
+    finally:
+        with suppress(Error, OSError, TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):  # one that never came to speak TLS waits for ever
+                await client.close()
+
+
+def _access(config: Server, asker: Asker) -> dict[str, Any]:
+    """The client's options, secrets read anew at every connection. Raises BadSourceConfig, NotFound."""
+    secrets, place, auth = asker.secrets, asker.place, config.auth
+    context = tls.context(config.tls, secrets, place.namespace)
+    options: dict[str, Any] = {"tls": context} if context else {}
+    if auth is None:
+        return options
+    if auth.basic:
+        options["user"] = streams.text(secrets, place, auth.basic.username)
+        options["password"] = streams.text(secrets, place, auth.basic.password)
+    if auth.token:
+        options["token"] = streams.text(secrets, place, auth.token)
+    if auth.nkey:
+        options["nkeys_seed_str"] = streams.text(secrets, place, auth.nkey)
+    if auth.credential:
+        from nats.aio.client import RawCredentials
+
+        credential = streams.text(secrets, place, auth.credential) or ""
+        options["user_credentials"] = RawCredentials(credential)
+    return options
