@@ -36,13 +36,15 @@ async def connected(
         raise streams.missing("amqp", "amqp") from error
     faults = (AMQPException, OSError, TimeoutError, ConnectionError)
     connection: AbstractConnection | None = None
+    url, transport = _url(config, asker), _transport(config, asker)
     try:
-        transport = _transport(config, asker)
-        connection = await aio_pika.connect(_url(config, asker), timeout=10, **transport)
+        connection = await aio_pika.connect(url, timeout=10, **transport)
         connection.close_callbacks.add(lambda _, error: lost(gone(error)))
         yield connection
     except faults as error:
-        raise streams.ServerAway(f"the broker: {tls.told(error)}") from error
+        raise streams.ServerAway(
+            f"the broker {url.host}:{_port(url)}: {tls.told(error)}"
+        ) from error
     finally:
         if connection is not None:
             with suppress(*faults):
@@ -63,6 +65,11 @@ def _url(config: Broker, asker: Asker) -> Any:
         return url
     name, password = (streams.text(secrets, place, one) for one in (auth.username, auth.password))
     return url.with_user(name).with_password(password)
+
+
+def _port(url: Any) -> int:
+    """As the client chooses it, where the address names none."""
+    return url.port or (5671 if url.scheme == "amqps" else 5672)
 
 
 def _transport(config: Broker, asker: Asker) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from server import payloads
-from server.cli import client, upload
+from server.cli import client, send_message, upload
 from server.cli.client import Failed
 from server.payloads import Delivery
 
@@ -20,9 +20,13 @@ _SOURCE_OF = {"github": "github", "webhook": "webhook", "s3": "webhook", "stream
 def _github(asked: Mapping[str, Any]) -> Delivery:
     ref = asked["ref"] or "main"
     ref = ref if ref.startswith("refs/") else f"refs/heads/{ref}"
-    body = payloads.GITHUB[asked["event"]](ref=ref, repository=asked["repository"])
+    event = asked["event"] or "push"
+    if event not in payloads.GITHUB:
+        known = ", ".join(payloads.GITHUB)
+        raise click.BadParameter(f"expected {known}, found '{event}'", param_hint="--event")
+    body = payloads.GITHUB[event](ref=ref, repository=asked["repository"])
     changed = _changed(body, asked["changes"])
-    return payloads.deliver_github(asked["event"], changed, asked["secret"], asked["delivery"])
+    return payloads.deliver_github(event, changed, asked["secret"], asked["delivery"])
 
 
 def _webhook(asked: Mapping[str, Any]) -> Delivery:
@@ -48,19 +52,21 @@ MAKERS: dict[str, Callable[[Mapping[str, Any]], Delivery]] = {
     "s3": _s3,
     "stream": _stream,
     "kafka": _kafka,
+    **dict.fromkeys(send_message.KINDS, _stream),
 }
 
 
 @click.command("send", short_help="Send a realistic event to a running source.")
 @click.argument("kind", type=click.Choice(list(MAKERS)))
 @click.option(
-    "--to", "url", default="", help="URL of the source; found by itself when there is one."
+    "--to", "url", default="", help="Where to: see above; found by itself when there is one."
 )
+@click.option("--source", default="", help="Which EventSource, where messages have several.")
 @click.option(
     "--secret", default="", help="Signs a GitHub delivery; the bearer token of a webhook."
 )
 @click.option(
-    "--event", default="push", type=click.Choice(list(payloads.GITHUB)), help="GitHub event."
+    "--event", default="", help="GitHub event (default push); which event of a source of messages."
 )
 @click.option("--ref", default="", help="Branch of a push (default main).")
 @click.option("--repository", default="bireme/ship", help="OWNER/NAME of a push.")
@@ -71,17 +77,20 @@ MAKERS: dict[str, Callable[[Mapping[str, Any]], Delivery]] = {
 @click.option(
     "--data", default="", help="Send this JSON (or @FILE) instead of the bundled payload."
 )
+@click.option("--file", type=click.Path(exists=True, dir_okay=False), help="The same as @FILE.")
 @click.option("-s", "--server", default="", help="URL of the engine.")
 @click.option("--token", default="", help="Bearer token of the engine.")
 @click.option("-n", "--namespace", default="", help="Namespace of the source.")
-def send(
-    kind: str, url: str, data: str, server: str, token: str, namespace: str, **asked: Any
-) -> None:
-    """Send a realistic event: github, webhook, s3 (an object), stream and kafka (a message).
+def send(kind: str, url: str, data: str, file: str | None, **asked: Any) -> None:
+    """Send a realistic event: github, webhook, s3 (an object), and messages: the other kinds.
 
     Without --to the running engine is asked where a source of that kind listens. For kafka it is BROKER/TOPIC.
     For s3 it is s3://BUCKET/KEY, and an object is put there (keys and AWS_ENDPOINT_URL from the environment);
     with an http URL a notification is posted instead.
+
+    To nats, redis, redis-stream, mqtt, amqp and sqs a message goes as their manifest says, with its credentials and
+    TLS; --source and --event choose among several, --to names another subject, channel, stream, topic, routing key
+    or queue there. Secrets come from the engine's folder of secrets and from BIREME_SECRET_NAME_KEY.
 
     \b
     Examples:
@@ -89,15 +98,21 @@ def send(
       bireme send stream --to http://127.0.0.1:12000/orders --set state=open --set total=500
       bireme send webhook --data '{"a": 1}'
       bireme send kafka --to 127.0.0.1:9092/orders
+      bireme send nats --source shop --event orders --set total=500
+      bireme send amqp --to orders.new --file order.json
       bireme send s3 --to s3://landing/sales/a.csv --data @a.csv
     """
     made = MAKERS[kind](asked)
-    if data:
+    if data := f"@{file}" if file else data:
         made = Delivery(_given(data), {k: v for k, v in made.headers.items() if "Hub" not in k})
-    if kind == "kafka":
-        click.echo(to_kafka(url or _topic(client.connect(server, token, namespace)), made.body))
+    if kind in send_message.KINDS:
+        meant = (asked["source"], asked["event"], url)
+        click.echo(send_message.send(_engine(asked), kind, *meant, made.body))
         return
-    place = url or _find(client.connect(server, token, namespace), kind)
+    if kind == "kafka":
+        click.echo(to_kafka(url or _topic(_engine(asked)), made.body))
+        return
+    place = url or _find(_engine(asked), kind)
     if place.startswith("s3://"):
         click.echo(upload.put(place, _given(data) if data else payloads.rows()))
         return
@@ -105,6 +120,10 @@ def send(
     colour = "green" if status < 300 else "red"
     click.echo(f"{click.style(str(status), fg=colour)} {place}: {answer}")
     sys.exit(0 if status < 300 else 1)
+
+
+def _engine(asked: Mapping[str, Any]) -> client.Client:
+    return client.connect(asked["server"], asked["token"], asked["namespace"])
 
 
 def _given(data: str) -> bytes:
