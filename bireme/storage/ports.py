@@ -22,6 +22,10 @@ class StorageUnavailable(ServiceError):
     """The disk is full or the server is away: nothing of the transaction was written; try again later."""
 
 
+class CommitInDoubt(StorageUnavailable):
+    """The answer to a commit was lost. The writer finds out what became of it: callers never see this."""
+
+
 class Transaction(Protocol):
     """One unit of work inside the database's own writer thread. SQL uses `?` for parameters in both databases.
 

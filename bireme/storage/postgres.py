@@ -14,6 +14,7 @@ from bireme.storage import dialect
 from bireme.storage.lock import DatabaseInUse
 from bireme.storage.migrate import check_migrated, migrate
 from bireme.storage.ports import (
+    CommitInDoubt,
     Row,
     StorageError,
     StorageUnavailable,
@@ -28,7 +29,14 @@ except ModuleNotFoundError as missing:
     raise MissingExtra("postgres", "a PostgreSQL database") from missing
 
 T = TypeVar("T")
-_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# A connection that is cut in the middle of an answer leaves the driver's own state in disorder: InternalClientError.
+_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
@@ -38,6 +46,7 @@ _UNAVAILABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
@@ -95,6 +104,9 @@ def _new_term(tx: Transaction) -> int:
     return int(tx.query(_TERM)[0][0])
 
 
+# A process number alone may be somebody else's by now.
+_MYSELF = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+_SESSION = "FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
 _TERM = "SELECT value FROM fleet WHERE name = 'engine'"
 
 
@@ -149,14 +161,34 @@ class PostgresSession:
         self.term: int | None = None
         self._runner = asyncio.Runner()
         self._connection: Any = None
+        self._former: tuple[Any, ...] | None = None
+        self._doubtful = 0
 
     def begin(self) -> None:
-        if self._connection is None or self._connection.is_closed():
-            self._run(self._connect())
+        self._reach()
         self._run(self._connection.execute("BEGIN"))
 
     def commit(self) -> None:
-        self._run(self._connection.execute("COMMIT"))
+        number = self.query("SELECT txid_current_if_assigned()", ())[0][0]
+        try:
+            self._run(self._connection.execute("COMMIT"))
+        except StorageUnavailable as error:
+            if number is None:
+                raise
+            self._doubtful = number
+            raise CommitInDoubt(str(error)) from error
+
+    def was_kept(self) -> bool:
+        """What became of the transaction whose COMMIT was not answered. The server knows, even after a crash."""
+        self._reach()
+        status = self.query("SELECT txid_status(?)", (self._doubtful,))[0][0]
+        if status == "in progress":
+            raise StorageUnavailable("PostgreSQL: the lost session has not ended yet")
+        return bool(status == "committed")
+
+    def _reach(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._run(self._connect())
 
     def rollback(self) -> None:
         """Undo everything; a connection on which even that fails is given up, which undoes it too."""
@@ -202,15 +234,22 @@ class PostgresSession:
             self._url, timeout=_CONNECT_S, server_settings=self._settings
         )
         try:
+            if self._former is not None:  # it may not know yet that nobody is there
+                await connection.execute(
+                    f"SELECT pg_terminate_backend(pid) {_SESSION}", *self._former
+                )
             if self._is_alone:
                 await self._lock(connection)
+            self._former = await connection.fetchrow(_MYSELF)
         except BaseException:
-            await connection.close(timeout=_CONNECT_S)
+            connection.terminate()
             raise
         self._connection = connection
 
     async def _lock(self, connection: Any) -> None:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _OWNER_LOCK):
+            if self._former and await connection.fetchval(f"SELECT 1 {_SESSION}", *self._former):
+                raise StorageUnavailable("PostgreSQL: the lost session has not ended yet")
             holder = await connection.fetchval(
                 "SELECT max(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
             )

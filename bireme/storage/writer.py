@@ -10,23 +10,32 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 
 from bireme.kit.errors import BiremeError
-from bireme.storage.ports import Row, StorageError, StorageUnavailable, Transaction
+from bireme.storage.ports import (
+    CommitInDoubt,
+    Row,
+    StorageError,
+    StorageUnavailable,
+    Transaction,
+)
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 MOST_UNITS_PER_COMMIT = 512
+_ASK_AGAIN_S = 0.1
 
 
 class Session(Protocol):
     """A connection as the writer thread uses it; every call comes from that thread.
 
     Raises StorageUnavailable when the whole transaction is lost, StorageError when one statement is; `rollback` and
-    `close` never raise.
+    `close` never raise. `commit` raises CommitInDoubt when only its answer was lost; `was_kept` then tells what became
+    of it, or raises StorageUnavailable while the database cannot say.
     """
 
     def begin(self) -> None: ...
     def commit(self) -> None: ...
+    def was_kept(self) -> bool: ...
     def rollback(self) -> None: ...
     def save(self) -> None: ...
     def release(self) -> None: ...
@@ -110,12 +119,12 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._waiting: queue.SimpleQueue[_Unit[Any] | None] = queue.SimpleQueue()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"writer {name}", daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[Transaction], T]) -> "asyncio.Future[T]":
-        if self._closing:
+        if self._closing.is_set():
             raise StorageUnavailable("the database is closed")
         unit = _Unit(work, self._loop.create_future())
         self._waiting.put(unit)
@@ -123,8 +132,8 @@ class Writer:
 
     async def close(self) -> None:
         """Commit what was accepted, then end the thread. Closing twice is closing once."""
-        if not self._closing:
-            self._closing = True
+        if not self._closing.is_set():
+            self._closing.set()
             self._waiting.put(None)
         await asyncio.shield(self._ended)
         self._thread.join()
@@ -161,11 +170,41 @@ class Writer:
                 self._session.rollback()
             else:
                 self._session.commit()
+        except CommitInDoubt:
+            self._session.rollback()
+            self._settle(group)
         except Exception as error:  # noqa: BLE001 (the thread must survive whatever a database does)
             self._session.rollback()
-            lost = error if isinstance(error, BiremeError) else StorageUnavailable(str(error))
-            for unit in group:
-                unit.error = lost
+            _lose(group, error)
+
+    def _settle(self, group: list[_Unit[Any]]) -> None:
+        """Ask until the database says whether it kept the group: told wrongly, its callers would do everything twice.
+
+        Who comes meanwhile is refused instead of waiting too. Closing ends the asking; the rows tell the next start.
+        """
+        while True:
+            try:
+                if not self._session.was_kept():
+                    _lose(group, StorageUnavailable("the commit was lost with the connection"))
+                return
+            except StorageUnavailable as error:
+                self._session.rollback()
+                if self._closing.wait(_ASK_AGAIN_S):
+                    _lose(group, error)
+                    return
+                self._refuse_waiting(error)
+            except Exception as error:  # noqa: BLE001 (another engine may have the database now)
+                _lose(group, error)
+                return
+
+    def _refuse_waiting(self, error: StorageUnavailable) -> None:
+        if not (self._closing.is_set() or self._waiting.empty()):
+            refused = self._next_group()
+            if refused is None:  # the end has been asked for: leave that to `_run`
+                return self._waiting.put(None)
+            _lose(refused, error)
+            self._loop.call_soon_threadsafe(_deliver, refused)
+        return None
 
     def _attempt(self, unit: _Unit[Any], *, is_alone: bool) -> None:
         """Run one unit. A fault of its own is its own; a fault of the database ends the group."""
@@ -178,6 +217,12 @@ class Writer:
         except Exception as error:  # noqa: BLE001 (another unit's error must not reach this unit's neighbours)
             unit.error = error
             transaction.undo()
+
+
+def _lose(group: list[_Unit[Any]], error: Exception) -> None:
+    lost = error if isinstance(error, BiremeError) else StorageUnavailable(str(error))
+    for unit in group:
+        unit.error = lost
 
 
 def _end(ended: "asyncio.Future[None]") -> None:

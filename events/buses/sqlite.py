@@ -102,8 +102,11 @@ class SqliteBus:
     def _flush(self) -> None:
         """Queue one unit that takes along everything published until the writer thread comes to it."""
         taken: list[_Publication] = []
+        has_run = False
 
         def work(tx: Transaction) -> None:
+            nonlocal has_run
+            has_run = True
             # First the flag, then the queue: who publishes in between queues one flush too many, never one too few.
             self._flush_is_queued = False
             while self._waiting:
@@ -111,15 +114,22 @@ class SqliteBus:
             self._append(tx, taken)
 
         def done(unit: "asyncio.Future[None]") -> None:
-            self._settle(taken, unit.exception())
+            error = unit.exception()
+            if error is not None and not has_run:
+                self._refuse_waiting(error)
+            self._settle(taken, error)
 
         try:
             self._database.submit(work).add_done_callback(done)
         except ServiceError as error:
-            self._flush_is_queued = False
-            taken.extend(self._waiting)
-            self._waiting.clear()
-            self._settle(taken, error)
+            self._refuse_waiting(error)
+
+    def _refuse_waiting(self, error: BaseException) -> None:
+        """The unit that was to take them along never began: the next publication queues another one."""
+        self._flush_is_queued = False
+        refused = [*self._waiting]
+        self._waiting.clear()
+        self._settle(refused, error)
 
     def _append(self, tx: Transaction, taken: Sequence[_Publication]) -> None:
         if not taken:

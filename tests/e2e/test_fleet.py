@@ -92,14 +92,15 @@ def url() -> Iterator[str]:
 class Sender(threading.Thread):
     """Posts numbered events until told to stop; remembers which were answered 200, and which were in doubt."""
 
-    def __init__(self, port: int, pause_s: float = 0.01) -> None:
+    def __init__(self, port: int, pause_s: float = 0.01, first: int = 0) -> None:
         super().__init__(daemon=True)
+        self.first = first
         self.url, self.pause_s = f"http://127.0.0.1:{port}/hook", pause_s
         self.accepted, self.unsure = set[int](), set[int]()
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        n = 0
+        n = self.first
         while not self.stopping.wait(self.pause_s):
             n += 1
             status = post(self.url, b'{"n":"%d"}' % n)

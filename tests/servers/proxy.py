@@ -14,7 +14,8 @@ class Proxy:
     """Between a client and `127.0.0.1:<upstream>`. `mode` holds for bytes on their way as well as for new connections.
 
     `silent` holds everything back, `reply-lost` only what comes from upstream; `cut_after` closes a connection after
-    that many bytes in either direction.
+    that many bytes in either direction. `cut_at` closes everything, once, when a client sends these bytes: with
+    `is_handed_on` not before upstream has answered them, and the answer is lost.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -22,7 +23,11 @@ class Proxy:
         self.port = 0
         self.mode: Mode = "through"
         self.cut_after: int | None = None
+        self.cut_at: bytes | None = None
+        self.is_handed_on = True
         self.connections = 0
+        self._loses_answer = False
+        self._clients: set[asyncio.StreamWriter] = set()
         self._open: set[asyncio.StreamWriter] = set()
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -48,6 +53,12 @@ class Proxy:
         for writer in tuple(self._open):
             _reset(writer)
 
+    def hang_up(self) -> None:
+        """Reset the clients alone: upstream hears nothing of it, as from a machine that is gone."""
+        self.switch("silent")
+        for writer in tuple(self._clients):
+            _reset(writer)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         if self.mode == "reset":
@@ -60,6 +71,7 @@ class Proxy:
             return
         ends = {writer, behind[1]}
         self._open |= ends
+        self._clients.add(writer)
         budget = [self.cut_after]
         try:
             await asyncio.gather(
@@ -68,6 +80,7 @@ class Proxy:
             )
         finally:
             self._open -= ends
+            self._clients.discard(writer)
             for end in ends:
                 end.close()
 
@@ -85,12 +98,24 @@ class Proxy:
                 if budget[0] is not None:
                     data = data[: budget[0]]
                     budget[0] -= len(data)
+                if self._is_to_cut(data, is_answer=len(held) > 1):
+                    self.cut()
+                    return
                 sink.write(data)
                 await sink.drain()
                 if budget[0] == 0:
                     self.cut()
                     return
             sink.write_eof()
+
+    def _is_to_cut(self, data: bytes, *, is_answer: bool) -> bool:
+        if is_answer:
+            loses, self._loses_answer = self._loses_answer, False
+            return loses
+        if self.cut_at is None or self.cut_at not in data:
+            return False
+        self.cut_at, self._loses_answer = None, self.is_handed_on
+        return not self.is_handed_on
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

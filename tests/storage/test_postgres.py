@@ -2,14 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from bireme.kit.clock import FixedClock
 from bireme.kit.errors import UserError
 from bireme.storage.lock import DatabaseInUse
 from bireme.storage.open import join_database, open_database
-from bireme.storage.ports import StorageError, StorageUnavailable
+from bireme.storage.ports import Database, StorageError, StorageUnavailable, Transaction
+from events.buses.sqlite import SqliteBus
+from events.model import Event
+from tests.servers.proxy import Proxy, between
 
 INSERT = "INSERT INTO cursors (consumer, position) VALUES (?, ?)"
 
@@ -86,6 +92,91 @@ async def test_a_worker_joins_an_engine_and_not_a_database_without_tables(postgr
 async def test_a_worker_needs_a_database_that_processes_can_share() -> None:
     with pytest.raises(UserError, match="postgresql://"):
         await join_database("bireme.db")
+
+
+@pytest.fixture
+async def proxy(postgres: Any) -> AsyncIterator[Proxy]:
+    if postgres is None:
+        pytest.skip("no PostgreSQL: initdb was not found")
+    async with between(postgres.port) as found:
+        yield found
+
+
+@pytest.fixture
+async def distant(postgres: Any, proxy: Proxy) -> AsyncIterator[Database]:
+    """A database on the other side of the proxy."""
+    url = postgres.new_database().replace(f":{postgres.port}/", f":{proxy.port}/")
+    opened = await open_database(url)
+    yield opened
+    proxy.switch("through")
+    await opened.close()
+
+
+async def test_a_commit_whose_answer_is_lost_is_told_as_the_success_it_was(
+    distant: Database, proxy: Proxy
+) -> None:
+    called: list[str] = []
+
+    def work(tx: Transaction) -> str:
+        tx.execute(INSERT, ("once", 1))
+        tx.on_commit(lambda: called.append("durable"))
+        return "kept"
+
+    proxy.cut_at = b"COMMIT"
+    assert await distant.write(work) == "kept"
+    assert called == ["durable"]
+    assert await distant.read("SELECT consumer FROM cursors") == [("once",)]
+
+
+async def test_a_commit_that_did_not_reach_the_server_is_told_as_a_failure(
+    distant: Database, proxy: Proxy
+) -> None:
+    proxy.cut_at, proxy.is_handed_on = b"COMMIT", False
+    with pytest.raises(StorageUnavailable, match="lost"):
+        await distant.write(lambda tx: tx.execute(INSERT, ("never", 1)))
+    assert await distant.read("SELECT consumer FROM cursors") == []
+
+
+async def test_an_engine_takes_over_from_its_own_session_that_the_server_believes_alive(
+    distant: Database, proxy: Proxy
+) -> None:
+    proxy.hang_up()
+    with pytest.raises(StorageUnavailable):
+        await distant.write(lambda tx: tx.query("SELECT 1"))
+    proxy.switch("through")
+    while True:
+        try:
+            await distant.write(lambda tx: tx.execute(INSERT, ("again", 1)))
+            break
+        except StorageUnavailable:
+            continue
+    assert await distant.read("SELECT consumer FROM cursors") == [("again",)]
+
+
+async def test_what_is_published_while_the_server_is_away_is_refused_and_later_it_is_taken(
+    postgres: Any,
+) -> None:
+    if postgres is None:
+        pytest.skip("no PostgreSQL: initdb was not found")
+    database = await open_database(postgres.new_database())
+    bus = SqliteBus(database, FixedClock())
+    postgres.stop()
+    try:
+        for n in range(3):
+            with pytest.raises(StorageUnavailable):
+                await bus.publish([_event(f"lost-{n}")])
+    finally:
+        postgres.start()
+    await bus.publish([_event("kept")])
+    assert await database.read("SELECT id FROM events") == [("kept",)]
+    await database.close()
+
+
+def _event(id: str) -> Event:
+    return Event(
+        id=id, namespace="default", source="hooks", subject="push", type="webhook",
+        time=datetime(2026, 1, 1, tzinfo=UTC), data=b"{}",
+    )  # fmt: skip
 
 
 async def _cut_off(database: Any) -> None:
