@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from events import fields, streams, tls
-from events.ports import Asker
+from events import fields, nats_login, streams, tls
+from events.ports import Asker, BadSourceConfig
 from events.tls import Tls
 
 if TYPE_CHECKING:
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 _CLOSE_S = 3
 
+T = TypeVar("T")
+
 
 class NatsAuth(fields.Fields, frozen=True, kw_only=True):
-    """One of them."""
+    """One of them; `credential` is a creds file."""
 
     basic: streams.Auth | None = None
     token: fields.SecretRef | None = None
@@ -45,7 +47,7 @@ async def connected(
         from nats.errors import Error
     except ImportError as error:
         raise streams.missing("nats", "nats") from error
-    url = config.url
+    url, access = config.url, _access(config, asker)
     faults: list[Exception] = []
 
     async def note(error: Exception) -> None:
@@ -66,7 +68,7 @@ async def connected(
             error_cb=note,
             closed_cb=gone,
             disconnected_cb=gone,
-            **_access(config, asker),
+            **access,
         )
         yield client
     except (Error, OSError, TimeoutError) as error:
@@ -91,10 +93,16 @@ def _access(config: Server, asker: Asker) -> dict[str, Any]:
     if auth.token:
         options["token"] = streams.text(secrets, place, auth.token)
     if auth.nkey:
-        options["nkeys_seed_str"] = streams.text(secrets, place, auth.nkey)
+        found = streams.text(secrets, place, auth.nkey) or ""
+        options["nkeys_seed_str"] = _believed(nats_login.seed, found, "auth.nkey")
     if auth.credential:
-        from nats.aio.client import RawCredentials
-
-        credential = streams.text(secrets, place, auth.credential) or ""
-        options["user_credentials"] = RawCredentials(credential)
+        found = streams.text(secrets, place, auth.credential) or ""
+        options["user_credentials"] = _believed(nats_login.creds, found, "auth.credential")
     return options
+
+
+def _believed(read: Callable[[str], T], found: str, field: str) -> T:
+    try:
+        return read(found)
+    except nats_login.BadLogin as error:
+        raise BadSourceConfig(f"{field}: {error}") from error

@@ -10,21 +10,24 @@
           - {src: {dependencyName: push, dataKey: body.ref}, dest: ref}
 
 The firing counts as done once the server has answered a ping sent after the message. `Nats-Msg-Id` is the firing's
-id, so that a JetStream stream on the subject keeps it once. `auth` takes `basic` or `token`; `nkey` and `credential`
-need the package nkeys.
+id, so that a JetStream stream on the subject keeps it once. `auth` is one of `basic`, `token`, `nkey` (its seed) and
+`credential` (a creds file); a seed never leaves this machine. Needs the extra `nats`.
 """
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from bireme.kit.errors import MissingExtra
+from events import nats_login
 from events.model import Event
 from sensors import definition, targets
 from sensors.clients import Clients
 from sensors.credentials import Credentials
-from sensors.errors import BadSensor, TriggerFailed
+from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from sensors.model import Firing, Origin, Receipt
 from sensors.registry import triggers
 from sensors.surroundings import Surroundings
@@ -32,6 +35,7 @@ from sensors.surroundings import Surroundings
 Json = dict[str, Any]
 
 _TIMEOUT_S = 10
+_CLOSE_S = 3
 
 
 @triggers.register("nats")
@@ -80,29 +84,39 @@ class NatsTrigger:
     async def close(self) -> None:
         await self.connections.close()
 
-    async def _open(self, spec: Json, login: dict[str, str], credentials: Credentials) -> Any:
-        import nats
+    async def _open(self, spec: Json, login: Json, credentials: Credentials) -> Any:
+        from nats.aio.client import Client
 
         servers = [server.strip() for server in spec["url"].split(",")]
         hosts = [urlsplit(s if "://" in s else f"nats://{s}").hostname or "" for s in servers]
         await targets.check_all(self.around.reach, hosts, "nats")
-        context = credentials.tls(spec["tls"])
-        return await nats.connect(
-            servers,
-            connect_timeout=_TIMEOUT_S,
-            max_reconnect_attempts=1,
-            allow_reconnect=False,
-            error_cb=_silent,
-            **({"tls": context} if context else {}),
-            **login,
-        )
+        options = dict(login)
+        if context := credentials.tls(spec["tls"]):
+            options["tls"] = context
+        client = Client()
+        try:
+            await client.connect(
+                servers,
+                connect_timeout=_TIMEOUT_S,
+                max_reconnect_attempts=1,
+                allow_reconnect=False,
+                error_cb=_silent,
+                **options,
+            )
+        except BaseException:
+            # A refusal leaves the connection open. One that never came to speak TLS would be waited for, for ever.
+            with suppress(Exception):
+                async with asyncio.timeout(_CLOSE_S):
+                    await client.close()
+            raise
+        return client
 
 
 async def _silent(error: Exception) -> None:
     """What goes wrong is raised to the firing; the library would print it as well."""
 
 
-def _login(auth: Json, credentials: Credentials) -> dict[str, str]:
+def _login(auth: Json, credentials: Credentials) -> Json:
     if basic := auth.get("basic"):
         user, password = basic.get("username") or {}, basic.get("password") or {}
         return {
@@ -111,10 +125,18 @@ def _login(auth: Json, credentials: Credentials) -> dict[str, str]:
         }
     if token := auth.get("token"):
         return {"token": credentials.text(token, "auth.token")}
+    try:
+        return _keys(auth, credentials)
+    except nats_login.BadLogin as error:
+        raise TriggerRefused(f"nats.auth: {error}") from error
+
+
+def _keys(auth: Json, credentials: Credentials) -> Json:
     if nkey := auth.get("nkey"):
-        return {"nkeys_seed_str": credentials.text(nkey, "auth.nkey")}
-    if auth.get("credential"):
-        raise BadSensor("nats.auth.credential is not supported; use basic, token or nkey")
+        return {"nkeys_seed_str": nats_login.seed(credentials.text(nkey, "auth.nkey"))}
+    if creds := auth.get("credential"):
+        found = credentials.text(creds, "auth.credential")
+        return {"user_credentials": nats_login.creds(found)}
     return {}
 
 

@@ -120,3 +120,29 @@ async def test_jetstream_delivers_again_what_was_not_acknowledged_and_it_stays_o
     await bench.apply(nats_config(nats_server.port, jetstream={"oldest": True, "durable": "b"}))
     await until(lambda: bench.bank.status()[0].duplicates == 2)
     assert bodies(await bench.events()) == [1, 2]
+
+
+async def test_a_user_of_an_operators_account_listens_with_a_creds_file(bench: Any) -> None:
+    pytest.importorskip("nkeys")
+    from nats.aio.client import RawCredentials
+
+    from tests.servers import nats_operator
+
+    operator = nats_operator.Operator()
+    bench.secrets.values["nats", "creds"] = operator.creds().encode()
+    with nats_operator.running(operator) as server:
+        auth = {"credential": {"name": "nats", "key": "creds"}}
+        await bench.apply(nats_config(server.port, auth=auth))
+        sender = RawCredentials(operator.creds())
+        await nats_send(server.port, "orders.new", b"1", user_credentials=sender)
+        assert bodies(await bench.arrived(1)) == [1]
+
+
+async def test_a_secret_that_is_no_creds_file_is_told_and_holds_nobody_up(bench: Any) -> None:
+    pytest.importorskip("nkeys")
+    bench.secrets.values["nats", "creds"] = b"hunter2"
+    auth = {"credential": {"name": "nats", "key": "creds"}}
+    await bench.apply(nats_config(process.free_port(), auth=auth))
+    told = await fails(bench)
+    assert "auth.credential: it is no creds file" in told
+    assert "hunter2" not in told
