@@ -8,6 +8,7 @@ import msgspec
 from bireme.kit import ids
 from bireme.storage.ports import Database, Row, Transaction
 from events.model import Event
+from sensors import pages
 from sensors.model import Decision
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -93,12 +94,21 @@ def remove(tx: Transaction, id: str) -> bool:
 
 
 async def listed(
-    database: Database, *, namespace: str = "", sensor: str = "", id: str = "", limit: int = 200
+    database: Database,
+    *,
+    namespace: str = "",
+    sensor: str = "",
+    id: str = "",
+    after: pages.Mark | None = None,
+    limit: int = 200,
 ) -> list[dict[str, Any]]:
     """Quarantined events as plain dicts, newest first, narrowed by whatever is given."""
     given = {"namespace = ?": namespace, "sensor = ?": sensor, "id = ?": id}
     wheres = [text for text, value in given.items() if value]
-    params = [value for value in given.values() if value]
+    params: list[Any] = [value for value in given.values() if value]
+    if after is not None:
+        wheres.append(pages.AFTER)
+        params.extend(after.params)
     rows = await database.read(
         f"SELECT {_COLUMNS} FROM quarantine WHERE {' AND '.join(wheres) or '1 = 1'} "
         "ORDER BY created_at DESC, id LIMIT ?",

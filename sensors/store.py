@@ -9,6 +9,7 @@ import msgspec
 from bireme.storage.ports import Database, Row, Transaction
 from events import store as log
 from events.model import Event
+from sensors import pages
 from sensors.holding import ANY, Where
 from sensors.model import Decision, Firing, FiringStatus, Receipt, TriggerState
 
@@ -293,6 +294,7 @@ async def firings(
     sensor: str = "",
     status: str = "",
     ids: Sequence[str] = (),
+    after: pages.Mark | None = None,
     limit: int = 200,
 ) -> list[dict[str, Any]]:
     """Firings as plain dicts, newest first, narrowed by whatever is given."""
@@ -302,6 +304,9 @@ async def firings(
     if ids:
         wheres.append(f"id IN ({', '.join('?' * len(ids))})")
         params.extend(ids)
+    if after is not None:
+        wheres.append(pages.AFTER)
+        params.extend(after.params)
     rows = await database.read(
         f"SELECT {_FIRING} FROM firings WHERE {' AND '.join(wheres) or '1 = 1'} "
         "ORDER BY created_at DESC, id LIMIT ?",

@@ -9,7 +9,7 @@ from aiohttp import web
 from controller import happenings
 from events import poison
 from events.model import Event
-from sensors import compile, explain, lease_store
+from sensors import compile, explain, lease_store, pages
 from sensors import store as decided
 from server import log
 from server.api import replies
@@ -115,14 +115,17 @@ async def workers(ask: Ask) -> web.StreamResponse:
 
 @routes.add("GET", BASE + "/firings", "list", "firings")
 async def firings(ask: Ask) -> web.StreamResponse:
+    """Firings, newest first, by pages."""
+    limit = max(1, min(ask.number("limit", 200), 1000))
     found = await decided.firings(
         ask.deck.database,
         namespace=ask.query("namespace"),
         sensor=ask.query("sensor"),
         status=ask.query("status"),
-        limit=min(ask.number("limit", 200), 1000),
+        after=pages.mark(ask.query("continue")),
+        limit=limit + 1,
     )
-    return replies.reply({"items": found})
+    return replies.reply(pages.answer(found, limit))
 
 
 @routes.add("GET", BASE + "/explain/event/{event}", "explain", "events")

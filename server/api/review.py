@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from bireme.kit.errors import NotFound
-from sensors import account, cell_store, quarantine
+from sensors import account, cell_store, pages, quarantine
 from sensors import store as decided
 from server.api import replies
 from server.api.routes import Ask, Routes
@@ -40,14 +40,16 @@ async def discard(ask: Ask) -> web.StreamResponse:
 
 @routes.add("GET", BASE + "/quarantine", "list", "quarantine")
 async def failed(ask: Ask) -> web.StreamResponse:
-    """Events that could not be evaluated, newest first."""
+    """Events that could not be evaluated, newest first, by pages."""
+    limit = max(1, min(ask.number("limit", 200), 1000))
     found = await quarantine.listed(
         ask.deck.database,
         namespace=ask.query("namespace"),
         sensor=ask.query("sensor"),
-        limit=min(ask.number("limit", 200), 1000),
+        after=pages.mark(ask.query("continue")),
+        limit=limit + 1,
     )
-    return replies.reply({"items": found})
+    return replies.reply(pages.answer(found, limit))
 
 
 @routes.add("GET", BASE + "/quarantine/{failed}", "get", "quarantine")

@@ -20,19 +20,25 @@ def dlq() -> None:
 @options.newest
 @options.engine
 @options.output
-def list_(client: Client, sensor: str, limit: int, form: str | None) -> None:
+def list_(client: Client, sensor: str, limit: int, following: str, form: str | None) -> None:
     """List dead firings and failed events, newest first.
 
     \b
     Examples:
       bireme dlq list
+      bireme dlq list --limit 50 --continue 1767225600.5,q1c9e...
       bireme dlq list --sensor ci -o name | xargs bireme dlq redrive
     """
-    query = {"namespace": client.namespace, "sensor": sensor, "limit": limit + 1}
+    query = {
+        "namespace": client.namespace,
+        "sensor": sensor,
+        "limit": limit + 1,
+        "continue": following,
+    }
     dead = client.get(f"{_API}/firings", **query, status="dead")["items"]
     failed = client.get(f"{_API}/quarantine", **query)["items"]
-    newest = sorted([*dead, *failed], key=lambda item: -item["createdAt"])
-    found = output.at_most(newest, limit)
+    newest = sorted([*dead, *failed], key=lambda item: (-item["createdAt"], item["id"]))
+    found = output.page(newest, limit)
     if not output.items(found, form, name="id"):
         header = ["ID", "WHAT", "SENSOR", "TRIGGER", "SINCE", "WHY"]
         output.table(

@@ -20,16 +20,23 @@ def held() -> None:
 @options.newest
 @options.engine
 @options.output
-def list_(client: Client, sensor: str, limit: int, form: str | None) -> None:
+def list_(client: Client, sensor: str, limit: int, following: str, form: str | None) -> None:
     """List held firings, newest first.
 
     \b
     Examples:
       bireme held list
+      bireme held list --limit 50 --continue 1767225600.5,6f1c0a...
       bireme held list -o name | xargs bireme held release
     """
-    query = {"namespace": client.namespace, "sensor": sensor, "status": "held", "limit": limit + 1}
-    found = output.at_most(client.get(_FIRINGS, **query)["items"], limit)
+    query = {
+        "namespace": client.namespace,
+        "sensor": sensor,
+        "status": "held",
+        "limit": limit + 1,
+        "continue": following,
+    }
+    found = output.page(client.get(_FIRINGS, **query)["items"], limit)
     if not output.items(found, form, name="id"):
         rows = [
             [f["id"], f["sensor"], f["trigger"], output.local_time(f["createdAt"])] for f in found

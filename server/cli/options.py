@@ -45,7 +45,13 @@ def plain_output(command: F) -> F:
 
 
 def newest(command: F) -> F:
-    """Adds --limit, below the engine's own bound of 1000: one more is asked for, to know whether there are more."""
+    """Adds --limit, below the engine's own bound of 1000: one more is asked for, to know whether there are more.
+
+    And --continue as `following`, for the pages after the first.
+    """
+    command = click.option(
+        "--continue", "following", default="", metavar="TEXT", help="What follows: as the page before has said."
+    )(command)  # fmt: skip
     return click.option(
         "--limit",
         type=click.IntRange(1, 999),

@@ -39,11 +39,16 @@ def items(found: Sequence[dict[str, Any]], form: str | None, name: str = "") -> 
     return True
 
 
-def at_most(found: Sequence[dict[str, Any]], limit: int) -> Sequence[dict[str, Any]]:
-    """The first `limit` of what was found; people are told on standard error when there are more."""
+def page(found: Sequence[dict[str, Any]], limit: int) -> Sequence[dict[str, Any]]:
+    """The first `limit` of what was found, newest first; standard error says how to go on when there are more."""
+    shown = found[:limit]
     if len(found) > limit:
-        click.echo(f"only the newest {limit} are shown; --limit N shows more", err=True)
-    return found[:limit]
+        following = f"{shown[-1]['createdAt']!r},{shown[-1]['id']}"
+        click.echo(
+            f"only the newest {limit} are shown; --limit N shows more, --continue {following} what follows",
+            err=True,
+        )
+    return shown
 
 
 def table(

@@ -105,3 +105,34 @@ async def test_a_limit_keeps_the_newest_and_says_that_there_are_more(
     assert "only the newest 1 are shown" in cut.stderr
     whole = await terminal.type(*words, "--limit", str(len(every)), "-o", "json")
     assert (json.loads(whole.stdout), whole.stderr) == (every, "")
+
+
+@pytest.mark.parametrize("words", [HELD, DEAD], ids=" ".join)
+async def test_pages_follow_each_other_to_the_end(
+    terminal: Terminal, words: tuple[str, ...]
+) -> None:
+    every = await terminal.json(*words)
+    seen, following = [], ""
+    for _ in every:
+        said = await terminal.type(*words, "--limit", "1", "--continue", following, "-o", "json")
+        seen += json.loads(said.stdout)
+        following = said.stderr.partition("--continue ")[2].partition(" ")[0]
+    assert (seen, following) == (every, "")
+
+
+async def test_a_page_goes_on_where_it_ended_whatever_is_taken_off(terminal: Terminal) -> None:
+    first, *others = await terminal.json(*HELD)
+    said = await terminal.type(*HELD, "--limit", "1")
+    following = said.stderr.partition("--continue ")[2].partition(" ")[0]
+    await terminal.says("held", "discard", first["id"])
+    assert await terminal.json(*HELD, "--continue", following) == others
+
+
+@pytest.mark.parametrize("path", ["firings", "quarantine"])
+async def test_the_api_says_what_follows(terminal: Terminal, path: str) -> None:
+    base = f"/api/v1/bireme/{path}?limit=1"
+    page = await terminal.engine.get(base)
+    after = await terminal.engine.get(f"{base}&continue={page['continue']}")
+    assert page["items"][0]["id"] != after["items"][0]["id"]
+    bad = await terminal.engine.ask("GET", f"{base}&continue=x")
+    assert (bad.status, "continue: expected" in bad.body["message"]) == (400, True)
