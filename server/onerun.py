@@ -30,6 +30,8 @@ _SCRATCH = "/var/tmp" if os.path.isdir("/var/tmp") else None
 
 FINAL = ("Succeeded", "Failed", "Error")
 LAST_LINES = 20
+_LAST_LINES_S = 10.0
+"""How long the end waits for lines not printed yet: only a step that outlives its workflow takes so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,12 @@ class OneRun:
             key = made["namespace"], made["name"]
             _listen_to_signals(controller, key, scope)
             scope.start("controller", controller.run())
-            if self.printed is not None:
-                scope.start("logs", self._print(controller, key))
+            printing = scope.start("logs", self._print(controller, key)) if self.printed else None
             found = await self._follow(controller, key)
             last_words = await _last_words(controller, found)
-            await scope.close(drain_s=0.2 if self.printed else 0)
+            if printing:  # it ends by itself once every step's last line has been printed
+                await asyncio.wait((printing,), timeout=_LAST_LINES_S)
+            await scope.close()
             return Ended(found, last_words)
 
     async def _controller(self, stack: AsyncExitStack) -> Controller:

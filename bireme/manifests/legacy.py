@@ -20,9 +20,25 @@ def modernise(manifest: Json) -> tuple[Json, Renamed]:
         new = _to_list(spec, "schedule", "schedules", "spec", found)
         if isinstance(inner := spec.get("workflowSpec"), dict):
             new = _with(new, "workflowSpec", _workflow(inner, "spec.workflowSpec", found))
+    elif manifest.get("kind") == "EventSource":
+        new = _event_sources(spec, found)
     else:
         return manifest, []
     return _with(manifest, "spec", new), found
+
+
+def _event_sources(spec: Json, found: Renamed) -> Json:
+    """`webhookContext` of a webhook is Argo's published schema (and so hera's); what is read has its fields inline."""
+    hooks = spec.get("webhook")
+    if not isinstance(hooks, dict):
+        return spec
+    new = dict(hooks)
+    for name, hook in hooks.items():
+        if isinstance(hook, dict) and isinstance(context := hook.get("webhookContext"), dict):
+            rest = {key: value for key, value in hook.items() if key != "webhookContext"}
+            new[name] = {**context, **rest}
+            found.append((f"spec.webhook.{name}.webhookContext", "its fields one level up"))
+    return {**spec, "webhook": new} if new != hooks else spec
 
 
 def _with(part: Json, key: str, value: Any) -> Json:

@@ -42,7 +42,7 @@ def check(walk: Walk, template: Template, home: Base, scope: Names) -> None:
     for task in ordered:
         _check_style(task, where, uses_depends)
         called[task.name] = _called(walk, task, home, where)
-        aggregate = bool(task.with_items or task.with_param)
+        aggregate = bool(task.with_items or task.with_param or task.with_sequence)
         found = called[task.name]
         add_outputs(scope, walk.globals, found, f"tasks.{task.name}", aggregate=aggregate)
         graph.check_results(task, where)

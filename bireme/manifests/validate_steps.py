@@ -48,7 +48,7 @@ class _Step:
             self.walk.check_tags(text, inline_inputs(step), scope)
         except Invalid as error:
             raise Invalid(f"templates.{template}.steps {error}") from None
-        aggregate = bool(step.with_items or step.with_param)
+        aggregate = bool(step.with_items or step.with_param or step.with_sequence)
         add_outputs(scope, self.walk.globals, found, offered, aggregate=aggregate)
         self._call()
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -20,6 +20,8 @@ DAG, Container, Parameter, Steps, Step = (
     hera.DAG, hera.Container, hera.Parameter, hera.Steps, hera.Step,
 )  # fmt: skip
 Task, Workflow, script = hera.Task, hera.Workflow, hera.script
+GATHERED = "[{'text': 'N01'}, {'text': 'N02'}, {'text': 'N03'}]"
+TYPES = """(1, 'a: b', [1, '2', {'a': None}], {'x': [1]}, True, 2.5, None, 'd\u00e9 "q" \\'x\\' \\\\ {z')"""
 Shell = {"image": "alpine", "command": ["sh", "-c"]}
 
 
@@ -187,6 +189,154 @@ def metrics_and_timeouts() -> Any:
     return made
 
 
+def a_sequence_gathered_whole() -> Any:
+    with Workflow(generate_name="gathered-", entrypoint="s") as made, Steps(name="s"):
+        numbered = keep(
+            name="numbered",
+            arguments={"text": "{{item}}"},
+            with_sequence=models.Sequence(start="1", end="3", format="n%02d"),
+        )
+        say(name="all", arguments=[numbered.get_parameters_as("message")])
+    return made
+
+
+def objects_mapped_and_reduced() -> Any:
+    @script(image="python:3.11", command=["python3"])
+    def produce() -> None:
+        import json
+
+        print(json.dumps([{"n": n, "name": f"x{n}"} for n in range(4)]))
+
+    @script(
+        image="python:3.11",
+        command=["python3"],
+        outputs=[Parameter(name="made", value_from=models.ValueFrom(path="/tmp/made"))],
+    )
+    def square(n: int, name: str) -> None:
+        import json
+
+        with open("/tmp/made", "w") as file:
+            json.dump({"name": name, "square": n * n}, file)
+
+    @script(image="python:3.11", command=["python3"])
+    def reduce(values: list) -> None:  # type: ignore[type-arg]
+        print(sum(value["square"] for value in values), values[-1]["name"])
+
+    with Workflow(generate_name="reduce-", entrypoint="d", parallelism=2) as made, DAG(name="d"):
+        produced = produce()
+        arguments = {"n": "{{item.n}}", "name": "{{item.name}}"}
+        squared = square(with_param=produced.result, arguments=arguments)
+        reduced = reduce(arguments={"values": "{{tasks.square.outputs.parameters.made}}"})
+        produced >> squared >> reduced
+    return made
+
+
+def arguments_of_every_type() -> Any:
+    @script(image="python:3.11", command=["python3"])
+    def told(
+        whole: int,
+        text: str,
+        listed: list,  # type: ignore[type-arg]
+        mapped: dict,  # type: ignore[type-arg]
+        flag: bool,
+        real: float,
+        absent: str | None = None,
+        odd: str = "d\u00e9 \"q\" 'x' \\ {z",
+    ) -> None:
+        print(repr((whole, text, listed, mapped, flag, real, absent, odd)))
+
+    arguments = {
+        "whole": 1, "text": "a: b", "listed": [1, "2", {"a": None}],
+        "mapped": {"x": [1]}, "flag": True, "real": 2.5,
+    }  # fmt: skip
+    with Workflow(generate_name="types-", entrypoint="s") as made, Steps(name="s"):
+        told(name="told", arguments=arguments)
+    return made
+
+
+def annotated_parameters_and_artifacts() -> Any:
+    @script(constructor="inline", image="python:3.11", command=["python3"])
+    def counted(
+        amount: Annotated[int, Parameter(name="amount", description="how many")] = 3,
+        unit: Annotated[str, Parameter(name="unit", enum=["kg", "g"])] = "kg",
+    ) -> None:
+        print(amount * 2, unit)
+
+    with Workflow(generate_name="annotated-", entrypoint="s") as made, Steps(name="s"):
+        counted(name="usual")
+        counted(name="other", arguments={"amount": 5, "unit": "g"})
+    return made
+
+
+def recursion() -> Any:
+    @script(image="python:3.11", command=["python3"])
+    def after(n: int) -> None:
+        print(n + 1)
+
+    count = [Parameter(name="n", value=0)]
+    with (
+        Workflow(generate_name="again-", entrypoint="loop") as made,
+        Steps(name="loop", inputs=count) as loop,
+    ):
+        counted = after(name="count", arguments={"n": "{{inputs.parameters.n}}"})
+        loop(name="again", arguments={"n": counted.result}, when=f"{counted.result} < 3")
+    return made
+
+
+def containers_of_one_pod() -> Any:
+    shared = models.VolumeMount(name="shared", mount_path="/shared")
+    with (
+        Workflow(generate_name="set-", entrypoint="set") as made,
+        hera.ContainerSet(
+            name="set",
+            volumes=[hera.EmptyDirVolume(name="shared", mount_path="/shared")],
+            volume_mounts=[shared],
+        ),
+    ):
+        first = hera.ContainerNode(name="first", args=["echo one > /shared/a"], **Shell)
+        second = hera.ContainerNode(name="second", args=["echo two > /shared/b"], **Shell)
+        main = hera.ContainerNode(name="main", args=["cat /shared/a /shared/b"], **Shell)
+        [first, second] >> main
+    return made
+
+
+def results_of_tasks() -> Any:
+    with Workflow(generate_name="depends-", entrypoint="d") as made:
+        ends = Container(
+            name="ends",
+            args=["exit {{inputs.parameters.code}}"],
+            inputs=[Parameter(name="code")],
+            **Shell,
+        )
+        with DAG(name="d", target="judged"):
+            good = ends(name="good", arguments={"code": 0})
+            bad = ends(name="bad", arguments={"code": 1})
+            good.on_success(say(name="praised", arguments={"message": "well done"}))
+            bad.on_failure(say(name="swept", arguments={"message": "cleaned"}))
+            good.on_error(say(name="never", arguments={"message": "never"}))
+            words = "{{=join([tasks.good.status, tasks.bad.status, tasks.never.status], ' ')}}"
+            say(
+                name="judged", arguments={"message": words},
+                depends="praised && swept && (never.Omitted || never.Skipped) && bad.Failed && good",
+            )  # fmt: skip
+    return made
+
+
+def outputs_for_the_whole_workflow() -> Any:
+    with Workflow(generate_name="global-", entrypoint="s") as made:
+        write = Container(
+            name="write", args=["echo shared > /tmp/o"],
+            outputs=[Parameter(name="o", global_name="word", value_from=models.ValueFrom(path="/tmp/o"))],
+            **Shell,
+        )  # fmt: skip
+        bye = Container(name="bye", args=["echo {{workflow.outputs.parameters.word}}"], **Shell)
+        made.on_exit = bye
+        with Steps(name="s"):
+            write(name="write")
+            say(name="said", arguments={"message": "{{workflow.outputs.parameters.word}}"})
+    return made
+
+
 WORKFLOWS: dict[str, tuple[Callable[[], Any], dict[str, str]]] = {
     "a diamond": (diamond, {"d": "d"}),
     "steps that hand on a result": (steps_with_a_result, {"left": "hello"}),
@@ -201,6 +351,17 @@ WORKFLOWS: dict[str, tuple[Callable[[], Any], dict[str, str]]] = {
     "a loop over objects": (loops_over_objects, {"each(1:age:9,name:bo)": "bo is 9"}),
     "nested templates": (nested_with_arguments_of_the_workflow, {"say": "hello world"}),
     "metrics and timeouts": (metrics_and_timeouts, {}),
+    "a sequence gathered whole": (a_sequence_gathered_whole, {"all": GATHERED}),
+    "objects mapped and reduced": (objects_mapped_and_reduced, {"reduce": "14 x3"}),
+    "arguments of every type": (arguments_of_every_type, {"told": TYPES}),
+    "annotated arguments": (annotated_parameters_and_artifacts, {"usual": "6 kg", "other": "10 g"}),
+    "recursion": (recursion, {"again[1].again[0].count": "3"}),
+    "containers of one pod": (containers_of_one_pod, {}),
+    "results of tasks": (results_of_tasks, {"judged": "Succeeded Failed Omitted"}),
+    "outputs of the workflow": (
+        outputs_for_the_whole_workflow,
+        {"said": "shared", "onExit": "shared"},
+    ),
 }
 
 

@@ -84,6 +84,15 @@ def test_older_spellings_become_todays() -> None:
     assert ("spec.schedule", "schedules") in manifest.renamed
 
 
+def test_the_context_of_a_webhook_may_be_written_as_the_published_schema_has_it() -> None:
+    hook = {"webhookContext": {"endpoint": "/old", "port": "12000"}, "endpoint": "/push"}
+    raw = {"kind": "EventSource", "metadata": {"name": "e"}, "spec": {"webhook": {"push": hook}}}
+    manifest = decode.decode({"apiVersion": "argoproj.io/v1alpha1", **raw})
+    assert isinstance(manifest, EventSource)
+    assert manifest.spec.sources["webhook"]["push"] == {"endpoint": "/push", "port": "12000"}
+    assert manifest.renamed[0][0] == "spec.webhook.push.webhookContext"
+
+
 def test_every_fault_is_named_by_path_and_line() -> None:
     text = f"""apiVersion: {ARGO}
 kind: Workflow
