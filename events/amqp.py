@@ -31,7 +31,11 @@ async def connected(
     """
     try:
         import aio_pika
-        from aio_pika.exceptions import AMQPException
+        from aio_pika.exceptions import (
+            AMQPException,
+            AuthenticationError,
+            ProbableAuthenticationError,
+        )
     except ImportError as error:
         raise streams.missing("amqp", "amqp") from error
     faults = (AMQPException, OSError, TimeoutError, ConnectionError)
@@ -41,10 +45,11 @@ async def connected(
         connection = await aio_pika.connect(url, timeout=10, **transport)
         connection.close_callbacks.add(lambda _, error: lost(gone(error)))
         yield connection
+    except (AuthenticationError, ProbableAuthenticationError) as error:
+        why = tls.turned_away("auth (or the url)", error)
+        raise streams.ServerAway(f"the broker {_shown(url)}: {why}") from error
     except faults as error:
-        raise streams.ServerAway(
-            f"the broker {url.host}:{_port(url)}: {tls.told(error)}"
-        ) from error
+        raise streams.ServerAway(f"the broker {_shown(url)}: {tls.told(error)}") from error
     finally:
         if connection is not None:
             with suppress(*faults):
@@ -67,9 +72,9 @@ def _url(config: Broker, asker: Asker) -> Any:
     return url.with_user(name).with_password(password)
 
 
-def _port(url: Any) -> int:
-    """As the client chooses it, where the address names none."""
-    return url.port or (5671 if url.scheme == "amqps" else 5672)
+def _shown(url: Any) -> str:
+    """Without names; with the port that the client chooses where the address has none."""
+    return f"{url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
 
 
 def _transport(config: Broker, asker: Asker) -> dict[str, Any]:

@@ -60,7 +60,10 @@ async def connected(
         async with client:
             yield client
     except (MqttError, OSError) as error:
-        raise streams.ServerAway(f"{url}: {tls.told(error)}") from error
+        said = str(error).lower()  # brokers and versions of the protocol have several codes for it
+        is_refused = "not authori" in said or "user name or password" in said
+        why = tls.turned_away("auth", error) if is_refused else tls.told(error)
+        raise streams.ServerAway(f"{url}: {why}") from error
 
 
 async def each_batch(

@@ -72,12 +72,18 @@ async def connected(
         )
         yield client
     except (Error, OSError, TimeoutError) as error:
-        why = faults[-1] if faults else error
-        raise streams.ServerAway(f"{url}: {tls.told(why)}") from error
+        raise streams.ServerAway(f"{url}: {_why(faults[-1] if faults else error)}") from error
     finally:
         with suppress(Error, OSError, TimeoutError):
             async with asyncio.timeout(_CLOSE_S):  # one that never came to speak TLS waits for ever
                 await client.close()
+
+
+def _why(error: Exception) -> str:
+    said = str(error).lower()  # the library has no type for it
+    if any(word in said for word in ("authorization violation", "authentication", "user jwt")):
+        return tls.turned_away("auth", error)
+    return tls.told(error)
 
 
 def _access(config: Server, asker: Asker) -> dict[str, Any]:

@@ -43,7 +43,7 @@ async def connected(
     """
     try:
         from redis.asyncio import Redis
-        from redis.exceptions import RedisError
+        from redis.exceptions import AuthenticationError, RedisError
     except ImportError as error:
         raise streams.missing("redis", kind) from error
     pool = _pool(config, asker, patience_s)
@@ -52,7 +52,9 @@ async def connected(
         await client.ping()
         yield client
     except (RedisError, OSError) as error:
-        raise streams.ServerAway(f"{config.host_address}: {tls.told(error)}") from error
+        is_refused = isinstance(error, AuthenticationError)
+        why = tls.turned_away("password", error) if is_refused else tls.told(error)
+        raise streams.ServerAway(f"{config.host_address}: {why}") from error
     finally:
         await client.aclose()
         await pool.disconnect()

@@ -7,6 +7,9 @@ from pathlib import Path
 from events import fields
 from events.ports import BadSourceConfig, Secrets
 
+_OUT_OF_TIME = frozenset({9, 10})  # OpenSSL's numbers: not yet valid, expired
+_OF_ANOTHER = frozenset({62, 64})  # host name, IP address
+
 
 class Tls(fields.Fields, frozen=True, kw_only=True):
     """Argo's TLSConfig: whom to trust and who we are. Without anything but `enabled`, the system's authorities."""
@@ -47,7 +50,17 @@ def told(error: BaseException) -> str:
         cause = cause.__cause__ or cause.__context__
     if cause is None:
         return str(error) or type(error).__name__
-    return f"tls.caCertSecret does not vouch for the server: {cause.verify_message}"
+    said = cause.verify_message
+    if cause.verify_code in _OUT_OF_TIME:
+        return f"the server's certificate cannot be used: {said}; renew it there"
+    if cause.verify_code in _OF_ANOTHER:
+        return f"the server's certificate is of another address: {said}; correct the address, or renew it"
+    return f"tls.caCertSecret does not vouch for the server: {said}"
+
+
+def turned_away(field: str, error: BaseException) -> str:
+    """What a server said to our credentials, with the field that names them."""
+    return f"{field} is not accepted, check the secrets it names: {error}"
 
 
 def _load_pair(made: ssl.SSLContext, pem: bytes) -> None:

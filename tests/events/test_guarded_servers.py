@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.servers import apache_kafka, certificates, mosquitto, nats, process, redis
+from tests.servers import apache_kafka, certificates, mosquitto, nats, process, rabbitmq, redis
 from tests.servers.waiting import until
 
 PASSWORD = "hunter2"
@@ -139,8 +139,38 @@ def kafka_server(by: Authority) -> Iterator[Guarded]:
         yield Guarded({"kafka": {"a": event}}, send)
 
 
+def amqp_server(by: Authority) -> Iterator[Guarded]:
+    import aio_pika
+
+    secure = process.free_port()
+    lines = [
+        f"listeners.ssl.1 = 127.0.0.1:{secure}",
+        f"ssl_options.certfile = {by.server.certificate}",
+        f"ssl_options.keyfile = {by.server.key}",
+        f"ssl_options.cacertfile = {by.ours.certificate}",
+        "ssl_options.verify = verify_none",
+        "default_user = us",
+        f"default_pass = {PASSWORD}",
+        "default_user_tags.administrator = true",
+    ]
+    with rabbitmq.running(*lines, user=f"us:{PASSWORD}") as server:
+
+        async def send(value: bytes) -> None:
+            plain = f"amqp://us:{PASSWORD}@127.0.0.1:{server.port}/"
+            async with await aio_pika.connect(plain) as connection:
+                channel = await connection.channel()
+                exchange = await channel.get_exchange("a")
+                await exchange.publish(aio_pika.Message(value), "a")
+
+        auth = {"username": ref("user"), "password": ref("password")}
+        event = {"url": f"amqps://127.0.0.1:{secure}/", "exchangeName": "a", "routingKey": "a"}
+        more = {"exchangeType": "direct", "auth": auth, "tls": TLS}
+        yield Guarded({"amqp": {"a": {**event, **more}}}, send)
+
+
 MAKERS = {
     "redis": redis_server, "mqtt": mqtt_server, "nats": nats_server, "kafka": kafka_server,
+    "amqp": amqp_server,
 }  # fmt: skip
 
 
@@ -182,6 +212,8 @@ async def test_a_wrong_password_is_told_without_it_and_can_be_mended(
     await bench.apply(guarded.spec)
     error = await fails(bench)
     assert any(word in error.lower() for word in ("auth", "password", "not authorized"))
+    if "kafka" not in guarded.spec:
+        assert "is not accepted, check the secrets it names" in error
     assert "an-old-one" not in error
     bench.secrets.values["guard", "password"] = PASSWORD.encode()
     await works(bench, guarded)
@@ -212,4 +244,52 @@ async def test_a_nats_server_that_knows_us_by_our_nkey(bench: Any, tmp_path: Pat
         await bench.apply({"nats": {"a": event}})
         assert "authorization" in (await fails(bench)).lower()
         bench.secrets.values["guard", "seed"] = seed + b"\n"
+        await works(bench, Guarded({}, send))
+
+
+async def test_a_nats_certificate_whose_time_is_over_is_no_fault_of_ours_and_can_be_mended(
+    bench: Any, authority: Authority, tmp_path: Path
+) -> None:
+    pair = authority.server
+    right = pair.certificate.read_text()
+    pair.certificate.write_text(certificates.expired(tmp_path, authority.ours, pair))
+    files = ["--tlscert", str(pair.certificate), "--tlskey", str(pair.key)]
+    with nats.running("--tls", *files) as server:
+        url = f"tls://127.0.0.1:{server.port}"
+        await bench.apply({"nats": {"a": {"url": url, "subject": "a", "tls": TLS}}})
+        error = await fails(bench)
+        assert "certificate has expired; renew it there" in error
+        assert "caCertSecret" not in error
+        pair.certificate.write_text(right)
+        server.kill()
+        server.start()
+
+        async def send(value: bytes) -> None:
+            import nats as library
+
+            client = await library.connect(url, tls=authority.context())
+            await client.publish("a", value)
+            await client.close()
+
+        await works(bench, Guarded({}, send))
+
+
+async def test_a_nats_token_that_is_wrong_can_be_mended(bench: Any) -> None:
+    import nats as library
+
+    with nats.running("--auth", PASSWORD) as server:
+        url = f"nats://127.0.0.1:{server.port}"
+
+        async def send(value: bytes) -> None:
+            client = await library.connect(url, token=PASSWORD)
+            await client.publish("a", value)
+            await client.close()
+
+        bench.secrets.values["guard", "token"] = b"an-old-one"
+        event = {"url": url, "subject": "a", "auth": {"token": ref("token")}}
+        await bench.apply({"nats": {"a": event}})
+        error = await fails(bench)
+        assert "auth is not accepted, check the secrets it names" in error
+        assert "an-old-one" not in error
+        bench.secrets.values["guard", "token"] = PASSWORD.encode() + b"\n"
         await works(bench, Guarded({}, send))

@@ -33,6 +33,19 @@ def signed(folder: Path, by: Pair, name: str) -> Pair:
     )  # fmt: skip
 
 
+def expired(folder: Path, by: Pair, of: Pair) -> str:
+    """The text of a certificate for the key of `of`, which `by` signed and whose time is over."""
+    asked = folder / "expired.csr"
+    for words in (
+        ["req", "-new", "-key", str(of.key), "-subj", "/CN=expired", "-out", str(asked),
+         "-addext", "subjectAltName=IP:127.0.0.1"],
+        ["x509", "-req", "-in", str(asked), "-CA", str(by.certificate), "-CAkey", str(by.key),
+         "-CAcreateserial", "-days", "-1", "-copy_extensions", "copy", "-out", f"{asked}.pem"],
+    ):  # fmt: skip
+        subprocess.run(["openssl", *words], check=True, capture_output=True)
+    return Path(f"{asked}.pem").read_text()
+
+
 def _made(folder: Path, name: str, *words: str) -> Pair:
     made = Pair(folder / f"{name}.pem", folder / f"{name}.key")
     command = [

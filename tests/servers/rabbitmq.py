@@ -12,12 +12,13 @@ PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one of PATH would chang
 
 
 @contextlib.contextmanager
-def running() -> Iterator[process.Server]:
-    """A broker at `amqp://guest:guest@127.0.0.1:<server.port>/`."""
+def running(*lines: str, user: str = "guest:guest") -> Iterator[process.Server]:
+    """A broker at `amqp://<user>@127.0.0.1:<server.port>/`; `lines` are its configuration."""
     if not os.path.exists(PROGRAM):
         process.missing("rabbitmq-server")
     port, dist, mapper = process.free_port(), process.free_port(), process.free_port()
     with process.scratch("rabbitmq") as folder:
+        (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         env = {
             "RABBITMQ_NODENAME": f"t{port}@localhost",
             "RABBITMQ_NODE_PORT": str(port),
@@ -29,26 +30,26 @@ def running() -> Iterator[process.Server]:
             "RABBITMQ_LOG_BASE": f"{folder}/log",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
             "RABBITMQ_PID_FILE": f"{folder}/pid",
-            "RABBITMQ_CONFIG_FILE": f"{folder}/none",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq",
             "HOME": str(folder),
         }
         server = process.Server([PROGRAM], port, folder, env)
         try:
             with process.running(server):
-                asyncio.run(_answers(port))
+                asyncio.run(_answers(port, user))
                 yield server
         finally:
             command = ["epmd", "-port", str(mapper), "-kill"]
             subprocess.run(command, check=False, capture_output=True, env={**os.environ, **env})
 
 
-async def _answers(port: int) -> None:
+async def _answers(port: int, user: str) -> None:
     """The port is open some time before the broker speaks."""
     import aio_pika
 
     for _ in range(300):
         try:
-            connection = await aio_pika.connect(f"amqp://guest:guest@127.0.0.1:{port}/")
+            connection = await aio_pika.connect(f"amqp://{user}@127.0.0.1:{port}/")
         except Exception:
             await asyncio.sleep(0.1)
         else:
