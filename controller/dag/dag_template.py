@@ -29,14 +29,14 @@ def open_tasks(turn: Turn, node: Node) -> None:
         execute.fault(turn, node, graph.problem)
         return
     try:
-        wanted = graph.closure(targets(around))
+        named = targets(around)
     except LangError as error:
         execute.fault(turn, node, str(error))
         return
-    turn.run.index.tasks[node.id] = Tasks(
-        unmet=[len(needed) for needed in graph.needs], wanted=wanted, open=len(wanted)
-    )
-    live = turn.run.index.tasks[node.id]
+    wanted, (order, rank) = graph.closure(named), graph.walk(named)
+    unmet = [len(needed) for needed in graph.needs]
+    live = Tasks(unmet=unmet, wanted=wanted, open=len(wanted), order=order, rank=rank)
+    turn.run.index.tasks[node.id] = live
     live.fresh.extend(i for i, needed in enumerate(graph.needs) if not needed and i in wanted)
     _offer_all(turn, node)
     _maybe_end(turn, node)
@@ -80,7 +80,7 @@ def _offer_all(turn: Turn, node: Node) -> None:
 
 def _offer(turn: Turn, node: Node, live: Tasks, slot: int) -> None:
     """Start the task, or queue it behind those that wait for a place. One that will not run needs no place."""
-    rank = scope.frame(turn.run, node.id).definition.graph.rank[slot]
+    rank = live.rank[slot]
     if not live.ready:
         live.ready.append(rank)
         start_ready(turn, node)
@@ -88,19 +88,23 @@ def _offer(turn: Turn, node: Node, live: Tasks, slot: int) -> None:
     turn.looked()
     if _start_task(turn, node, slot, run=False):
         heapq.heappush(live.ready, rank)
+        if live.ready[0] == rank:
+            turn.queue(node)
 
 
 def start_ready(turn: Turn, node: Node) -> None:
     """Start the tasks whose needs are all done, as far as limits allow."""
     live = turn.run.index.tasks.get(node.id)
-    order = scope.frame(turn.run, node.id).definition.graph.order
     while live and live.ready and not turn.postpone(node):
         try:
-            _start_task(turn, node, order[live.ready[0]], run=True)
+            _start_task(turn, node, live.order[live.ready[0]], run=True)
         except Blocked as limit:
             turn.block(str(limit), node)
             return
         heapq.heappop(live.ready)
+        if live.ready and execute.must_wait(turn, node.id):
+            turn.queue(node)
+            return
 
 
 def _start_task(turn: Turn, node: Node, slot: int, *, run: bool) -> bool:

@@ -6,7 +6,7 @@ from controller.dag import execute, leaf, retry_strategy, suspend
 from controller.dag.model import Node, WakeAt
 from controller.dag.phase import FULFILLED
 from controller.dag.state import Run
-from controller.dag.turn import LATER, Turn
+from controller.dag.turn import Turn
 
 STEP_LATE = "Step exceeded its deadline"
 
@@ -60,7 +60,7 @@ def _unfinished(run: Run) -> list[Node]:
 def next_wake(turn: Turn) -> None:
     """Ask to be woken at the earliest timer that still means something, or now if not all could be started."""
     index = turn.run.index
-    if index.blocked.get(LATER) and turn.run.phase == "Running" and not turn.run.suspended:
+    if turn.has_more and turn.run.phase == "Running" and not turn.run.suspended:
         index.woken = turn.now
         turn.effects.append(WakeAt(turn.now))
         return

@@ -22,7 +22,7 @@ _EXIT = re.compile(r"\.onExit(?=[.\[(]|$)")
 
 
 class Blocked(Exception):
-    """A limit on parallelism forbids starting now; nothing was created. `whole` is the workflow's own limit."""
+    """Starting now is not possible, because others come first or a limit is reached; nothing was created."""
 
 
 class Fault(Exception):
@@ -65,6 +65,8 @@ def execute_now(turn: Turn, call: Call) -> Node:
 
 def _execute(turn: Turn, call: Call, *, limited: bool) -> Node:
     run = turn.run
+    if limited:
+        check_turn(turn, call.boundary)
     node = Node(
         id=run.new_id(call.name), name=call.name, type="Skipped", phase="Error", owner=call.owner,
         boundary=call.boundary, slot=call.slot, flags=call.flags,
@@ -82,7 +84,7 @@ def _execute(turn: Turn, call: Call, *, limited: bool) -> Node:
         turn.add(node, call.parents)
         raise Fault(node, node.message, too_deep=isinstance(error, _TooDeep)) from error
     if limited:
-        check_limits(turn, definition, call.boundary)
+        check_limits(turn, call.boundary)
     start(turn, node, definition, call.parents)
     return node
 
@@ -157,7 +159,26 @@ def allowed(shutdown: str, name: str) -> bool:
     return not shutdown or (shutdown == "Stop" and is_exit(name))
 
 
-def check_limits(turn: Turn, definition: Definition, boundary: str) -> None:
+def check_turn(turn: Turn, boundary: str) -> None:
+    """Raise Blocked when it is not this node's turn to take a place; when it is, that was its turn."""
+    if must_wait(turn, boundary):
+        raise Blocked("turn")
+    turn.is_called = False
+
+
+def must_wait(turn: Turn, boundary: str) -> bool:
+    """Whether places are few here and others may come first: they go by the order of the tree.
+
+    Who is called may start one node, and waits for its turn again.
+    """
+    if turn.is_called or not boundary:
+        return False
+    if turn.run.spec.get("parallelism") is not None:
+        return True
+    return scope.frame(turn.run, boundary).definition.parallelism is not None
+
+
+def check_limits(turn: Turn, boundary: str) -> None:
     """Raise Blocked when the workflow or the template around is at its limit, or is failing fast."""
     run, index = turn.run, turn.run.index
     limit = run.spec.get("parallelism")

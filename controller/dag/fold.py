@@ -132,13 +132,15 @@ def counted(run: Run, owner: Node, child: Node) -> bool:
 def _tasks(run: Run, node: Node) -> Tasks:
     around = scope.frame(run, node.id)
     graph = around.definition.graph
-    wanted = graph.closure(dag_template.targets(around))
+    targets = dag_template.targets(around)
+    wanted, (order, rank) = graph.closure(targets), graph.walk(targets)
     nodes = [assess.task_node(run, node, task["name"]) for task in graph.tasks]
     done = [n is not None and counted(run, node, n) for n in nodes]
     unmet = [sum(1 for j in needed if not done[j]) for needed in graph.needs]
-    live = Tasks(unmet=unmet, wanted=wanted, open=sum(1 for i in wanted if not done[i]))
+    left = sum(1 for i in wanted if not done[i])
+    live = Tasks(unmet=unmet, wanted=wanted, open=left, order=order, rank=rank)
     live.up = {i for i, n in enumerate(nodes) if n is not None and n.daemoned and done[i]}
-    live.ready = sorted(graph.rank[i] for i in wanted if unmet[i] == 0 and nodes[i] is None)
+    live.ready = sorted(rank[i] for i in wanted if unmet[i] == 0 and nodes[i] is None)
     return live
 
 

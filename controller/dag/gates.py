@@ -38,7 +38,7 @@ def look(turn: Turn, node: Node) -> None:
         turn.move(node, "Failed", LEFT_OVER)
     elif node.gate == "lock" and node.hold is not None and not node.hold.held:
         turn.effects.append(Acquire(node.id, node.hold.locks))
-    elif node.gate == "lock" and node.memo is not None:
+    elif node.gate == "lock" and node.memo is not None and node.id not in turn.missed:
         turn.change(node, gate="memo")
         turn.effects.append(Recall(node.id, node.memo))
     elif node.gate == "lock":
@@ -50,7 +50,8 @@ def look(turn: Turn, node: Node) -> None:
 def _open(turn: Turn, node: Node) -> None:
     """Begin, once there is a place."""
     try:
-        execute.check_limits(turn, turn.run.definition(node), node.boundary)
+        execute.check_turn(turn, node.boundary)
+        execute.check_limits(turn, node.boundary)
     except execute.Blocked as limit:
         turn.block(str(limit), node)
         return
@@ -88,6 +89,7 @@ def recalled(turn: Turn, answer: Recalled) -> None:
     if node is None or node.gate != "memo" or node.memo is None or turn.run.suspended:
         return
     if not answer.hit:
+        turn.missed.add(node.id)
         turn.change(node, gate="lock")
         turn.then(_open, node)
         return

@@ -67,14 +67,28 @@ class Graph:
 
     @cached_property
     def leaves(self) -> tuple[int, ...]:
-        """The tasks nothing depends on, in their written order."""
-        return tuple(i for i, more in enumerate(self.dependents) if not more)
+        """The tasks nothing depends on, by name."""
+        found = (i for i, more in enumerate(self.dependents) if not more)
+        return tuple(sorted(found, key=lambda i: str(self.tasks[i]["name"])))
+
+    def walk(self, targets: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        """The order in which tasks get a free place, every target behind what it needs; and of every task its rank."""
+        return self._whole if targets is self.leaves else self._walk(targets)
 
     @cached_property
-    def order(self) -> list[int]:
-        """The tasks in the order in which they get a free place: every leaf as written, behind what it needs."""
+    def _whole(self) -> tuple[list[int], list[int]]:
+        return self._walk(self.leaves)
+
+    def _walk(self, targets: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        order = self._order(targets)
+        rank = [len(order)] * len(self.tasks)
+        for place, slot in enumerate(order):
+            rank[slot] = place
+        return order, rank
+
+    def _order(self, targets: tuple[int, ...]) -> list[int]:
         found: dict[int, None] = {}
-        stack = [(leaf, False) for leaf in reversed(self.leaves)]
+        stack = [(target, False) for target in reversed(targets)]
         while stack:
             slot, is_met = stack.pop()
             if is_met or slot in found:
@@ -83,12 +97,6 @@ class Graph:
             stack.append((slot, True))
             stack.extend((j, False) for j in reversed(self.needs[slot]) if j not in found)
         return list(found)
-
-    @cached_property
-    def rank(self) -> list[int]:
-        """Of every task its place in `order`."""
-        places = {slot: place for place, slot in enumerate(self.order)}
-        return [places[slot] for slot in range(len(self.tasks))]
 
     def closure(self, targets: tuple[int, ...]) -> Collection[int]:
         """The targets and everything they need: all tasks, when the targets are the leaves."""

@@ -237,7 +237,8 @@ def _follow(turn: Turn, node: Node, last: Node, verdict: Verdict) -> None:
 def again(turn: Turn, node: Node) -> None:
     """Start the next attempt, or queue for it."""
     try:
-        execute.check_limits(turn, turn.run.definition(node), node.boundary)
+        execute.check_turn(turn, node.boundary)
+        execute.check_limits(turn, node.boundary)
     except execute.Blocked as limit:
         turn.block(str(limit), node)
         return

@@ -17,7 +17,11 @@ from controller.dag.model import Hold, ImpossibleState, Json, Node, NodeOutputs,
 from controller.dag.phase import FULFILLED, Phase
 
 if TYPE_CHECKING:
+    from controller.dag.position import Waiting
     from controller.dag.scope import Frame
+
+Position = tuple[int, ...]
+"""Where something stands in the tree; see `controller.dag.position`."""
 
 
 @dataclass(slots=True)
@@ -47,12 +51,15 @@ class Fan:
 class Tasks:
     """A DAG under way: per task how many of its needs are unmet, and those still to be looked at.
 
-    `ready` is a heap of the ranks (`Graph.rank`) of those that may start.
+    `order` is how a walk comes to the tasks, `rank` the place of each in it; `ready` is a heap of the ranks of those
+    that may start.
     """
 
     unmet: list[int]
     wanted: Collection[int]
     open: int
+    order: list[int]
+    rank: list[int]
     ready: list[int] = field(default_factory=list)
     fresh: deque[int] = field(default_factory=deque)
     up: set[int] = field(default_factory=set)
@@ -72,7 +79,10 @@ class Index:
     locked: dict[str, None] = field(default_factory=dict)
     """Who holds locks or waits for them, also when it is fulfilled and has yet to let go."""
     daemons: dict[str, None] = field(default_factory=dict)
-    blocked: dict[str, dict[str, None]] = field(default_factory=dict)
+    blocked: "dict[str, Waiting]" = field(default_factory=dict)
+    """Who waits for a place in a steps or dag node; under the empty key, who waits for one in the workflow."""
+    later: dict[str, None] = field(default_factory=dict)
+    """Who has more to start than one advance may."""
     active: dict[str, int] = field(default_factory=dict)
     active_pods: dict[str, int] = field(default_factory=dict)
     bad: dict[str, int] = field(default_factory=dict)

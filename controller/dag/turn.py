@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controller.dag import phase
+from controller.dag import phase, position
 from controller.dag.library import Definition
 from controller.dag.model import (
     Change,
@@ -29,9 +29,6 @@ from controller.dag.tracking import counts_as_bad, tally, track, untrack
 LEFT_OVER = "the workflow ended before this step did"
 SLICE = 250
 """So many nodes are born in one advance. The next goes on at once: a fan-out of 100,000 delays no other run."""
-
-LATER = "/later"
-"""The place that those wait for who have more to start than one advance may; never a node's id."""
 
 Work = Callable[["Turn", Node], None]
 
@@ -72,7 +69,9 @@ class Turn:
         self.replan = False
         self.timeouts: set[str] = set()
         self.told: set[tuple[str, str]] = set()  # ends, with their hooks, that their owners know of
-        self._freed: dict[str, None] = {LATER: None} if run.index.blocked.get(LATER) else {}
+        self.missed: set[str] = set()  # of whom the cache has just said that it has nothing
+        self.is_called = False  # whether who waited for a place may start one node now
+        self._freed: dict[str, None] = {}
         self._places = SLICE
         self.effects: list[Effect] = []
         self.agenda: deque[tuple[Callable[[Turn, Node], None], str]] = deque()
@@ -255,13 +254,12 @@ class Turn:
 
     def run_agenda(self) -> None:
         """Do everything that follows, until nothing does."""
-        while self.agenda or self._freed:
+        while self.agenda or self._call_next():
             while self.agenda:
                 work, node_id = self.agenda.popleft()
                 node = self.run.nodes.get(node_id)
                 if node is not None:
                     work(self, node)
-            self._release()
 
     # --- limits ---
 
@@ -269,7 +267,7 @@ class Turn:
         """Whether this advance has started as much as it may: the node goes on in the next one then."""
         if self._places > 0:
             return False
-        self.run.index.blocked.setdefault(LATER, {})[node.id] = None
+        self.run.index.later[node.id] = None
         return True
 
     def looked(self) -> None:
@@ -277,33 +275,68 @@ class Turn:
         self._places -= 1
 
     def block(self, reason: str, node: Node) -> None:
-        """Remember who waits for a free place: in the workflow, or in the template around."""
-        boundary = node.id if node.type == "DAG" else node.boundary
-        if reason == "fail fast" and self._failed_fast(boundary):
-            return
-        key = {"workflow": "", "template": boundary}.get(reason)
-        if key is not None:
-            self.run.index.blocked.setdefault(key, {})[node.id] = None
+        """Remember who waits: for its turn, for a place in the workflow, or for one in the template around."""
+        boundary = _around(node)
+        if reason == "template":
+            self._wait(boundary, node)
+        elif reason != "fail fast":
+            self.queue(node)
+        else:
+            self._failed_fast(boundary)
 
-    def _release(self) -> None:
-        """Let those go on who waited for a place that is free now, first come first served."""
+    def queue(self, node: Node) -> None:
+        """The node has something to start, when everybody before it in the tree has had his turn."""
+        self._wait("", node)
+
+    def _wait(self, key: str, node: Node) -> None:
+        waiting = self.run.index.blocked.setdefault(key, position.Waiting())
+        waiting.push(node.id, position.of_next(self.run, node))
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is more to start than this advance may."""
+        return bool(self.run.index.later) or self._is_anyone_next()
+
+    def _is_anyone_next(self) -> bool:
+        return bool(self.run.index.blocked.get("")) and not self.full("")
+
+    def _call_next(self) -> bool:
+        """Let one go on who waits, the first in the tree; whether there was one."""
+        self._call_in()
+        index = self.run.index
+        if self._places <= 0 or not self.has_more:
+            return False
+        if index.later:
+            node_id = next(iter(index.later))
+            del index.later[node_id]
+            self._visit(node_id)
+            return True
+        node_id = index.blocked[""].pop()
+        self.is_called = True
+        self._visit(node_id)
+        self.is_called = False
+        return True
+
+    def _call_in(self) -> None:
+        """Where a place is free in a steps or dag, the first that waits for it takes his turn in the workflow."""
         while self._freed:
             key, _ = self._freed.popitem()
-            waiting = self.run.index.blocked.get(key)
-            while waiting and not self.full(key):
-                node_id = next(iter(waiting))
-                del waiting[node_id]
-                node = self.run.nodes.get(node_id)
-                if node is not None and node.phase not in FULFILLED:
-                    self.rules.gated(self, node) if node.gate else self.rules.visit[node.type](
-                        self, node
-                    )
+            waiting = self.run.index.blocked.get(key) if key else None
+            if waiting and not self.full(key):
+                node = self.run.nodes.get(waiting.pop())
+                if node is not None:
+                    self.queue(node)
+
+    def _visit(self, node_id: str) -> None:
+        node = self.run.nodes.get(node_id)
+        if node is None or node.phase in FULFILLED:
+            return
+        self.rules.gated(self, node) if node.gate else self.rules.visit[node.type](self, node)
+        self._freed[_around(node)] = None  # there may be a place for another
 
     def full(self, key: str) -> bool:
         """Whether the workflow (the empty key) or this steps or dag node has no free place."""
         index = self.run.index
-        if key == LATER:
-            return self._places <= 0
         if not key:
             limit = self.run.spec.get("parallelism")
             return limit is not None and index.active_pods.get("", 0) >= limit
@@ -354,8 +387,6 @@ class Turn:
     def _count_out(self, node: Node, to: Phase) -> None:
         if untrack(self.run, node) and self.run.index.blocked:
             self._freed[node.boundary] = None
-            if node.type == "Pod":
-                self._freed[""] = None
         if to in BAD and counts_as_bad(node):
             bad = self.run.index.bad
             bad[node.boundary] = bad.get(node.boundary, 0) + 1
@@ -371,6 +402,11 @@ class Turn:
                 below.extend(node.children or ())
                 if node.phase not in FULFILLED:
                     self.move(node, to, pod.message)
+
+
+def _around(node: Node) -> str:
+    """In whose limit the node starts something."""
+    return node.id if node.type == "DAG" else node.boundary
 
 
 def is_hook(node: Node) -> bool:

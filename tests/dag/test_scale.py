@@ -66,9 +66,9 @@ def dag(n: int, needs: Any) -> dict[str, Any]:
 SHAPES = {"flat": flat, "layered": layered, "chain": chain, "nested": nested}
 
 
-def played(templates: list[dict[str, Any]]) -> Play:
+def played(templates: list[dict[str, Any]], **fields: Any) -> Play:
     """Ends one task after the other, each in an advance of its own, and forgets the history."""
-    play = Play({"entrypoint": "main", "templates": [*templates, ECHO]})
+    play = Play({"entrypoint": "main", "templates": [*templates, ECHO], **fields})
     ready = deque(play.out)
     while play.run.phase == "Running":
         known = len(play.started)
@@ -82,7 +82,7 @@ def played(templates: list[dict[str, Any]]) -> Play:
     return play
 
 
-def calls_per_task(templates: list[dict[str, Any]], n: int) -> float:
+def calls_per_task(templates: list[dict[str, Any]], n: int, **fields: Any) -> float:
     count = 0
 
     def counting(frame: FrameType, event: str, arg: Any) -> None:
@@ -91,7 +91,7 @@ def calls_per_task(templates: list[dict[str, Any]], n: int) -> float:
 
     sys.setprofile(counting)
     try:
-        played(templates)
+        played(templates, **fields)
     finally:
         sys.setprofile(None)
     return count / n
@@ -100,6 +100,12 @@ def calls_per_task(templates: list[dict[str, Any]], n: int) -> float:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_work_per_task_does_not_grow(shape: str) -> None:
     small, large = (calls_per_task(SHAPES[shape](n), n) for n in (200, 2000))
+    assert large <= small * 1.2
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nor_does_it_where_places_are_few_and_go_by_the_order_of_the_tree(shape: str) -> None:
+    small, large = (calls_per_task(SHAPES[shape](n), n, parallelism=4) for n in (200, 2000))
     assert large <= small * 1.2
 
 
