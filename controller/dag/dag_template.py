@@ -5,7 +5,18 @@ from collections.abc import Iterator
 
 from bireme.lang import depends
 from bireme.lang.errors import LangError
-from controller.dag import assess, bodies, execute, fan, outbound, outputs, scope, steps, substitute
+from controller.dag import (
+    assess,
+    bodies,
+    daemons,
+    execute,
+    fan,
+    outbound,
+    outputs,
+    scope,
+    steps,
+    substitute,
+)
 from controller.dag.execute import Blocked, Call, Fault
 from controller.dag.graph import Graph
 from controller.dag.library import Definition
@@ -278,7 +289,7 @@ def _end(turn: Turn, node: Node) -> None:
         turn.run, [n.id for i in wanted if (n := task_node(turn, node, graph, i))]
     )
     turn.change(node, outbound=ends or None)
-    turn.end_daemons(node.id)
+    daemons.end(turn, node.id)
     if phase == "Succeeded":
         succeed(turn, node, around)
         return

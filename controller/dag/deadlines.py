@@ -49,7 +49,15 @@ def expire(turn: Turn) -> None:
             turn.stop_task(node)
         turn.move(node, "Failed", STEP_LATE)
         turn.settle(node)
-    turn.hurry_retries()
+    hurry_retries(turn)
+
+
+def hurry_retries(turn: Turn) -> None:
+    """Whoever waits for a backoff looks again now."""
+    for _, kind, node_id in turn.run.index.timers:
+        node = turn.run.nodes.get(node_id)
+        if kind == "retry" and node is not None and node.phase not in FULFILLED:
+            turn.then(turn.rules.visit["Retry"], node)
 
 
 def _unfinished(run: Run) -> list[Node]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bireme.lang.errors import LangError
-from controller.dag import execute, expressions, names, scope, substitute, variables
+from controller.dag import daemons, execute, expressions, names, scope, substitute, variables
 from controller.dag.hooks import exit_hook
 from controller.dag.model import Json, Node
 from controller.dag.phase import BAD, FULFILLED, Phase
@@ -140,7 +140,7 @@ def _conclude(turn: Turn, root: Node, handler: Node | None) -> None:
 
 def _finish(turn: Turn, result: Phase, message: str) -> None:
     for boundary in {turn.run.nodes[d].boundary for d in turn.run.index.daemons}:
-        turn.end_daemons(boundary)
+        daemons.end(turn, boundary)
     turn.finish("Succeeded" if result in ("Running", "Pending") else result, message)
 
 

@@ -1,6 +1,6 @@
 """What people ask of a run under way: suspend, resume, stop, terminate, set."""
 
-from controller.dag import execute, outputs, selector, suspend
+from controller.dag import deadlines, execute, outputs, selector, suspend
 from controller.dag.model import Node, NodeOutputs, Operation, OperationRefused
 from controller.dag.phase import COMPLETED
 from controller.dag.turn import Turn
@@ -98,7 +98,7 @@ def _shut_down(turn: Turn, strategy: str, wish: Operation) -> None:
     for node_id in [*run.index.suspended, *run.index.gated]:
         if not execute.allowed(strategy, run.nodes[node_id].name):
             _end(turn, run.nodes[node_id], f"Stopped with strategy '{strategy}'{by}")
-    turn.hurry_retries()
+    deadlines.hurry_retries(turn)
 
 
 def _end(turn: Turn, node: Node, message: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from controller.dag import bodies, fan, names, outbound, outputs, scope
+from controller.dag import bodies, daemons, fan, names, outbound, outputs, scope
 from controller.dag.execute import Fault, fault
 from controller.dag.library import Definition
 from controller.dag.loops import BadLoop
@@ -183,4 +183,4 @@ def _close(turn: Turn, node: Node, last: Node) -> None:
     """Remember where the steps end; daemons started here end too."""
     ends = outbound.of_nodes(turn.run, last.children or ())
     turn.change(node, outbound=ends or None)
-    turn.end_daemons(node.id)
+    daemons.end(turn, node.id)

@@ -343,28 +343,6 @@ class Turn:
         around = self.run.definition(self.run.nodes[key])
         return around.parallelism is not None and index.active.get(key, 0) >= around.parallelism
 
-    def hurry_retries(self) -> None:
-        """Whoever waits for a backoff looks again now."""
-        for _, kind, node_id in self.run.index.timers:
-            node = self.run.nodes.get(node_id)
-            if kind == "retry" and node is not None and node.phase not in FULFILLED:
-                self.then(self.rules.visit["Retry"], node)
-
-    def end_daemons(self, boundary: str) -> None:
-        """The steps or dag is over, and with it the daemons it started."""
-        for node_id in [
-            d for d in self.run.index.daemons if self.run.nodes[d].boundary == boundary
-        ]:
-            node = self.run.nodes[node_id]
-            del self.run.index.daemons[node_id]
-            self.stop_task(node)
-            self.change(node, daemoned=False)
-            self.move(node, "Succeeded")
-            owner = self.run.nodes.get(node.owner)
-            if owner is not None and owner.type == "Retry" and owner.phase not in FULFILLED:
-                self.change(owner, daemoned=False)
-                self.move(owner, "Succeeded")
-
     def changes(self) -> list[Change]:
         """What this turn changed, for the history: removals, then nodes, then the run."""
         found: list[Change] = [NodesRemoved(self._removed)] if self._removed else []

@@ -1,4 +1,4 @@
-"""Who starts first when places are few: the order of the tree, as a walk from the root finds it, whoever waited longer."""
+"""Who starts first when places are few: whoever a walk of the tree meets first, however long others have waited."""
 
 import json
 import re
