@@ -87,7 +87,12 @@ class Cluster(Protocol):
 
 
 class Trigger(Protocol):
-    """One kind of trigger. Built once as `cls(surroundings)` and used for every firing of the kind."""
+    """One kind of trigger. Built once as `cls(surroundings)` and used for every firing of the kind.
+
+    A class may have a `Config`, a `bireme.manifests.base.Spec` with the fields of the kind's block: then a manifest
+    whose block does not fit is refused by path and line. Parameters may put anything there afterwards: `prepare` gets
+    plain values.
+    """
 
     def prepare(
         self, definition: dict[str, Any], events: Mapping[str, Event], origin: Origin

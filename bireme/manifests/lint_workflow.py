@@ -28,7 +28,9 @@ def workflow_doubts(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> I
 
 
 def _plain(manifest: Manifest[Any], root: str) -> Any:
-    return manifest.raw["spec"] if root == "spec" else manifest.raw["spec"]["workflowSpec"]
+    """The spec as it was written; a fault may have cost the manifest all of it."""
+    spec = manifest.raw.get("spec") or {}
+    return spec if root == "spec" else spec.get("workflowSpec") or {}
 
 
 def _all(manifest: Manifest[Any], spec: WorkflowSpec, root: str) -> Iterator[Doubt]:

@@ -19,19 +19,23 @@ _OLDER = {  # spellings that decode but are not Argo's today, and what is writte
 _SCALAR = {"type": ["string", "number", "boolean", "null"]}
 
 
-Sources = Mapping[str, type[msgspec.Struct]]
-"""The typed configurations of event sources by kind; without one a section stays open, as bodies of triggers do."""
+Configs = Mapping[str, type[msgspec.Struct]]
+"""The typed configurations of event sources, or of triggers, by kind; without one a section stays open."""
 
 
-def schema(kind: str, sources: Sources | None = None) -> dict[str, Any]:
+def schema(
+    kind: str, sources: Configs | None = None, triggers: Configs | None = None
+) -> dict[str, Any]:
     """The schema of one kind's manifests. Raises KeyError for a kind that is not Argo's."""
-    wholes, parts = _wholes([kind], sources or {})
+    wholes, parts = _wholes([kind], sources or {}, triggers or {})
     return {"$schema": _DRAFT, **wholes[kind], "$defs": parts}
 
 
-def schema_of_all(sources: Sources | None = None) -> dict[str, Any]:
+def schema_of_all(
+    sources: Configs | None = None, triggers: Configs | None = None
+) -> dict[str, Any]:
     """One schema for files that hold any of the kinds: the kind of a document decides."""
-    wholes, parts = _wholes(list(KINDS), sources or {})
+    wholes, parts = _wholes(list(KINDS), sources or {}, triggers or {})
     rules = [
         {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": whole}
         for kind, whole in wholes.items()
@@ -39,20 +43,26 @@ def schema_of_all(sources: Sources | None = None) -> dict[str, Any]:
     return {"$schema": _DRAFT, "type": "object", "allOf": rules, "$defs": parts}
 
 
-def _wholes(kinds: list[str], sources: Sources) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+def _wholes(
+    kinds: list[str], sources: Configs, triggers: Configs
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """The schema of each kind without its parts, and the parts of all of them."""
     types = [Metadata, *(KINDS[kind][1] for kind in kinds)]
-    configs = sources if "EventSource" in kinds else {}
+    sources = sources if "EventSource" in kinds else {}
+    triggers = triggers if "Sensor" in kinds else {}
     refs, parts = msgspec.json.schema_components(
-        [*types, *configs.values()], ref_template="#/$defs/{name}"
+        [*types, *sources.values(), *triggers.values()], ref_template="#/$defs/{name}"
     )
     for gathered, name in (("sources", "EventSourceSpec"), ("bodies", "TriggerTemplate")):
         if name in parts:
             parts[name]["properties"].pop(gathered)
             parts[name]["additionalProperties"] = {"type": "object"}
-    for config, ref in zip(configs, refs[len(types) :], strict=True):
+    plugins = iter(refs[len(types) :])
+    for kind, ref in zip(sources, plugins, strict=False):
         named = {"type": "object", "additionalProperties": ref}
-        parts["EventSourceSpec"]["properties"][config] = named
+        parts["EventSourceSpec"]["properties"][kind] = named
+    for kind, ref in zip(triggers, plugins, strict=True):
+        parts["TriggerTemplate"]["properties"][kind] = ref
     for part in parts.values():
         _finish(part)
     metadata, *specs = refs[: len(types)]

@@ -73,7 +73,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "email": (
         Rule(_empty("host"), "host can't be empty"),
         Rule(
-            lambda body: not 0 <= body.get("port", 0) <= 65535,
+            lambda body: isinstance(port := body.get("port", 0), int) and not 0 <= port <= 65535,
             "port: {port}, port should be between 0-65535",
         ),
     ),

@@ -1,5 +1,6 @@
 """The odd value types of Argo's specs: AnyString, Item, int-or-template."""
 
+import math
 import re
 from typing import Any
 
@@ -19,7 +20,15 @@ def any_string(value: Any) -> str | None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return number_text(value) if isinstance(value, int | float) else None
+    return number_text(value) if isinstance(value, int | float) and _fits(value) else None
+
+
+def _fits(number: float) -> bool:
+    """Whether a double can hold it."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def item_type(value: Any) -> str:

@@ -14,6 +14,7 @@ the event and the decision. What is read from elsewhere (`git`, `s3`, `url`, `fi
 trigger acts, and submitted under the name that the firing alone decides. The same firing resubmits once; suspending,
 stopping and the like twice is what it is once.
 """
+# ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 
 from bireme.storage.ports import Transaction
 from events.model import Event
-from sensors import cli_flags, definition, fetching, labels, policy, submitting
+from sensors import cli_flags, definition, fetching, fields, labels, policy, submitting
 from sensors.errors import BadSensor
 from sensors.model import Firing, Origin, Receipt
 from sensors.registry import triggers
@@ -40,6 +41,13 @@ _REFERENCES = {
 @triggers.register("argoWorkflow")
 class ArgoWorkflowTrigger:
     """Makes workflows, named after the firing that asked for them."""
+
+    class Config(fields.Fields, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        operation: str = ""
+        source: fields.ManifestSource | None = None
+        args: list[str] = []
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

@@ -27,10 +27,12 @@ from typing import Any
 import msgspec
 
 from bireme.kit.errors import BiremeError
+from bireme.manifests.base import KeySelector
 from events import aws, fields
 from events.model import Event
 from events.ports import BadSourceConfig
 from sensors import definition, standing
+from sensors import fields as blocks
 from sensors.clients import Clients
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from sensors.model import Firing, Origin, Receipt
@@ -59,6 +61,17 @@ class Access(fields.Fields, frozen=True, kw_only=True):
 @triggers.register("awsLambda")
 class AwsLambdaTrigger:
     """Keeps one client per account and region, until a call on it fails."""
+
+    class Config(blocks.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        function_name: str = ""
+        region: str = ""
+        access_key: KeySelector | None = None
+        secret_key: KeySelector | None = None
+        invocation_type: str = ""
+        role_arn: str = ""
+        endpoint: str = ""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

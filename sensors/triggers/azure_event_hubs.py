@@ -18,8 +18,9 @@ from functools import partial
 from typing import Any
 
 from bireme.kit.errors import MissingExtra
+from bireme.manifests.base import KeySelector
 from events.model import Event
-from sensors import definition, targets
+from sensors import definition, fields, targets
 from sensors.clients import Clients
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed
@@ -33,6 +34,14 @@ Json = dict[str, Any]
 @triggers.register("azureEventHubs")
 class AzureEventHubsTrigger:
     """Keeps one producer per hub and key."""
+
+    class Config(fields.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        fqdn: str = ""
+        hub_name: str = ""
+        shared_access_key_name: KeySelector | None = None
+        shared_access_key: KeySelector | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

@@ -17,8 +17,9 @@ from functools import partial
 from typing import Any
 
 from bireme.kit.errors import MissingExtra
+from bireme.manifests.base import KeySelector
 from events.model import Event
-from sensors import definition
+from sensors import definition, fields
 from sensors.clients import Clients
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed
@@ -32,6 +33,15 @@ Json = dict[str, Any]
 @triggers.register("azureServiceBus")
 class AzureServiceBusTrigger:
     """Keeps one client per connection string."""
+
+    class Config(fields.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        connection_string: KeySelector | None = None
+        queue_name: str = ""
+        topic_name: str = ""
+        subscription_name: str = ""
+        tls: fields.Tls | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

@@ -16,6 +16,7 @@ the firing's, the same at every attempt, so that receivers recognise it. `type`,
 `datacontenttype` default to the event's. Only statuses 2xx are a success, unless `policy.status.allow` lists others.
 `headers`, `secureHeaders`, `basicAuth`, `tls` and `timeout` are as in `http`.
 """
+# ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
 import base64
 import json
@@ -25,7 +26,7 @@ from urllib.parse import quote, urlsplit
 
 from bireme.kit import outward
 from events.model import Event
-from sensors import definition
+from sensors import definition, fields
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from sensors.model import Firing, Origin, Receipt
@@ -45,6 +46,22 @@ _PLAIN = "".join(chr(n) for n in range(0x21, 0x7F) if chr(n) not in '"%')
 @triggers.register("cloudevents")
 class CloudEventsTrigger:
     """Passes events on."""
+
+    class Config(fields.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        url: str = ""
+        mode: str = ""
+        type: str = ""
+        source: str = ""
+        subject: str = ""
+        datacontenttype: str = ""
+        dependency: str = ""
+        headers: dict[str, str] = {}
+        secure_headers: list[fields.SecureHeader] = []
+        basic_auth: fields.BasicAuth | None = None
+        tls: fields.Tls | None = None
+        timeout: int = 0
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.secrets = surroundings.secrets

@@ -17,6 +17,7 @@ For each firing the server is asked for its resource (`FetchResource` with `spec
 placed in, then to `Execute` it with the payload, then to `ApplyPolicy` to the answer. The metadata `idempotency-key` is
 the firing's id. Needs the extra `grpc`.
 """
+# ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
 import json
 from collections.abc import Mapping
@@ -26,8 +27,9 @@ from typing import Any
 import yaml
 
 from bireme.kit.errors import MissingExtra
+from bireme.manifests.base import KeySelector
 from events.model import Event
-from sensors import definition, fetching, parameters, targets
+from sensors import definition, fetching, fields, parameters, targets
 from sensors.clients import Clients
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
@@ -48,6 +50,15 @@ _PASSING = frozenset(
 @triggers.register("custom")
 class CustomTrigger:
     """Keeps one channel per server."""
+
+    class Config(fields.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        server_url: str = ""
+        secure: bool = False
+        cert_secret: KeySelector | None = None
+        server_name_override: str = ""
+        spec: dict[str, str] = {}
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

@@ -18,6 +18,7 @@ Port 465 speaks TLS from the start; on others TLS is begun where the server offe
 only (or to this machine). Parameters of both levels apply. When some recipients are refused the others still get their
 mail, and a further attempt leaves those out. A mail's Message-ID follows from the firing and the recipient.
 """
+# ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
 import asyncio
 import re
@@ -31,8 +32,9 @@ from email.utils import formatdate
 from typing import Any
 
 from bireme.kit import ids
+from bireme.manifests.base import KeySelector
 from events.model import Event
-from sensors import definition, targets
+from sensors import definition, fields, targets
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from sensors.model import Firing, Origin, Receipt
@@ -51,6 +53,18 @@ _MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 @triggers.register("email")
 class EmailTrigger:
     """Sends by SMTP, in a thread; a connection lives for one firing."""
+
+    class Config(fields.Fields, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        host: str = ""
+        port: int = 0
+        username: str = ""
+        smtp_password: KeySelector | None = None
+        from_: str = ""
+        to: list[str] = []
+        subject: str = ""
+        body: str = ""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

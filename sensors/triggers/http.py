@@ -17,14 +17,16 @@ to a public address: an answer from outside cannot make us call something inside
 url itself must be public too, or in a network that BIREME_TARGETS lists. `Idempotency-Key` is the same at
 every attempt.
 """
+# ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from bireme.kit import outward
+from bireme.manifests.events import TriggerParameter
 from events.model import Event
-from sensors import definition, parameters
+from sensors import definition, fields, parameters
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor
 from sensors.model import Firing, Origin, Receipt
@@ -41,6 +43,19 @@ _IDEMPOTENCY = "Idempotency-Key"
 @triggers.register("http")
 class HttpTrigger:
     """Sends requests; of the answer only the status is looked at."""
+
+    class Config(fields.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        url: str = ""
+        method: str = ""
+        headers: dict[str, str] = {}
+        dynamic_headers: list[TriggerParameter] = []
+        secure_headers: list[fields.SecureHeader] = []
+        basic_auth: fields.BasicAuth | None = None
+        tls: fields.Tls | None = None
+        timeout: int = 0
+        host: str = ""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.secrets = surroundings.secrets

@@ -28,7 +28,7 @@ from msgspec.structs import replace
 from bireme.kit.errors import Conflict
 from bireme.storage.ports import Transaction
 from events.model import Event
-from sensors import definition, fetching, labels, objects, parameters, policy, submitting
+from sensors import definition, fetching, fields, labels, objects, parameters, policy, submitting
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from sensors.model import Firing, Origin, Receipt
 from sensors.ports import Cluster
@@ -49,6 +49,14 @@ _STRATEGIES = (
 @triggers.register("k8s")
 class K8sTrigger:
     """Acts on a cluster, or on this engine's own workflows."""
+
+    class Config(fields.Fields, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        operation: str = ""
+        source: fields.ManifestSource | None = None
+        patch_strategy: str = ""
+        live_object: bool = False
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

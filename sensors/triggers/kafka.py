@@ -20,13 +20,17 @@ The header `idempotency-key` is the firing's id: consumers that have seen it nee
 that no extra library is needed to read or write it. `tls` verifies the broker unless `insecureSkipVerify` is set.
 `partition`, `flushFrequency` and `version` have no effect. `schemaRegistry` is refused.
 """
+# ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
+
+from bireme.manifests.base import KeySelector, Spec
 from events.model import Event
-from sensors import definition, targets
+from sensors import definition, fields, targets
 from sensors.clients import Clients
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed
@@ -41,9 +45,38 @@ _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _TIMEOUT_MS = 30_000
 
 
+class Sasl(Spec, frozen=True):
+    mechanism: str = ""
+    user_secret: KeySelector | None = None
+    password_secret: KeySelector | None = None
+
+
+class SchemaRegistry(Spec, frozen=True):
+    url: str = ""
+    schema_id: int = msgspec.field(name="schemaId", default=0)
+    auth: fields.BasicAuth | None = None
+
+
 @triggers.register("kafka")
 class KafkaTrigger:
     """Keeps one producer per cluster and credentials."""
+
+    class Config(fields.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        url: str = ""
+        topic: str = ""
+        partition: int = 0
+        partitioning_key: str | None = None
+        required_acks: int = -1
+        compress: bool = False
+        flush_frequency: int = 0
+        version: str = ""
+        headers: dict[str, str] = {}
+        secure_headers: list[fields.SecureHeader] = []
+        tls: fields.Tls | None = None
+        sasl: Sasl | None = None
+        schema_registry: SchemaRegistry | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from events.model import Event
-from sensors import parameters
+from sensors import fields, parameters
 from sensors.model import Firing, Origin, Receipt
 from sensors.registry import triggers
 from sensors.surroundings import Surroundings
@@ -27,6 +27,11 @@ _TEXT = ("application/json", "application/yaml", "text/")
 @triggers.register("log")
 class LogTrigger:
     """Writes the events of a firing to the log."""
+
+    class Config(fields.Fields, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        interval_seconds: int = 0
 
     def __init__(self, surroundings: Surroundings) -> None:
         pass

@@ -22,9 +22,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bireme.kit.errors import MissingExtra
+from bireme.manifests.base import KeySelector, Spec
 from events import nats_login
 from events.model import Event
-from sensors import definition, targets
+from sensors import definition, fields, targets
 from sensors.clients import Clients
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
@@ -38,9 +39,24 @@ _TIMEOUT_S = 10
 _CLOSE_S = 3
 
 
+class Auth(Spec, frozen=True):
+    basic: fields.BasicAuth | None = None
+    token: KeySelector | None = None
+    nkey: KeySelector | None = None
+    credential: KeySelector | None = None
+
+
 @triggers.register("nats")
 class NatsTrigger:
     """Keeps one connection per server and credentials."""
+
+    class Config(fields.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        url: str = ""
+        subject: str = ""
+        tls: fields.Tls | None = None
+        auth: Auth | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

@@ -21,8 +21,9 @@ from typing import Any
 from urllib.parse import quote
 
 from bireme.kit import outward
+from bireme.manifests.base import KeySelector
 from events.model import Event
-from sensors import definition
+from sensors import definition, fields
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor
 from sensors.model import Firing, Origin, Receipt
@@ -38,6 +39,15 @@ _TIMEOUT_S = 90
 @triggers.register("openWhisk")
 class OpenWhiskTrigger:
     """Calls the REST interface."""
+
+    class Config(fields.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        host: str = ""
+        version: str = ""
+        namespace: str = ""
+        action_name: str = ""
+        auth_token: KeySelector | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.secrets = surroundings.secrets

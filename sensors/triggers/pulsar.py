@@ -13,6 +13,7 @@ The property `idempotency-key` is the firing's id. `tlsTrustCertsSecret`, `tlsAl
 `tlsValidateHostname` are for `pulsar+ssl://`. Athenz and client certificates (`tls`) are refused. Needs the extra
 `pulsar`.
 """
+# ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
 import asyncio
 import tempfile
@@ -22,8 +23,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bireme.kit.errors import MissingExtra
+from bireme.manifests.base import KeySelector
+from bireme.manifests.events import EventBackoff
 from events.model import Event
-from sensors import definition, targets
+from sensors import definition, fields, targets
 from sensors.clients import Clients
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed
@@ -40,6 +43,20 @@ _UNSUPPORTED = ("authAthenzParams", "authAthenzSecret", "tls")
 @triggers.register("pulsar")
 class PulsarTrigger:
     """Keeps one client per broker and credentials; the library's calls block, and are made in threads."""
+
+    class Config(fields.Sent, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        url: str = ""
+        topic: str = ""
+        tls_trust_certs_secret: KeySelector | None = None
+        tls_allow_insecure_connection: bool = False
+        tls_validate_hostname: bool | None = None
+        tls: fields.Tls | None = None
+        auth_token_secret: KeySelector | None = None
+        auth_athenz_params: dict[str, str] = {}
+        auth_athenz_secret: KeySelector | None = None
+        connection_backoff: EventBackoff | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings

@@ -21,8 +21,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bireme.kit import outward
+from bireme.manifests.base import KeySelector, Spec
 from events.model import Event
-from sensors import definition
+from sensors import definition, fields
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from sensors.model import Firing, Origin, Receipt
@@ -42,9 +43,31 @@ _PASSING = frozenset(
 )  # fmt: skip
 
 
+class Thread(Spec, frozen=True):
+    message_aggregation_key: str = ""
+    broadcast_message_to_channel: bool = False
+
+
+class Sender(Spec, frozen=True):
+    username: str = ""
+    icon: str = ""
+
+
 @triggers.register("slack")
 class SlackTrigger:
     """Posts by `chat.postMessage`."""
+
+    class Config(fields.Fields, frozen=True):
+        """Argo's fields, which the manifest is checked against."""
+
+        slack_token: KeySelector | None = None
+        channel: str = ""
+        message: str = ""
+        attachments: str = ""
+        blocks: str = ""
+        thread: Thread | None = None
+        sender: Sender | None = None
+        endpoint: str = ""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.secrets = surroundings.secrets

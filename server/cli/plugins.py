@@ -20,6 +20,7 @@ def problems(manifest: Manifest[Any]) -> Iterator[Problem]:
     elif isinstance(manifest, Sensor):
         from sensors import check as rules
 
+        yield from rules.misfits(manifest)
         for path, message in rules.faults(manifest.raw.get("spec") or {}):
             yield manifest.problem(message, path)
         for path, message in _unknown_triggers(manifest):

@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
+
+from bireme.kit.registry import Registry
 
 
 @click.command("schema", short_help="Print the JSON Schema of a kind, for editors.")
@@ -23,20 +26,20 @@ def schema(kind: str | None, write: Path | None) -> None:
     from bireme.manifests import schema as schemas
     from bireme.manifests.decode import KINDS
 
-    configs = source_configs()
+    configs = source_configs(), trigger_configs()
     if write is not None:
         write.mkdir(parents=True, exist_ok=True)
         for name in KINDS:
-            text = json.dumps(schemas.schema(name, configs), indent=1)
+            text = json.dumps(schemas.schema(name, *configs), indent=1)
             (write / f"{name.lower()}.json").write_text(text)
-        (write / "all.json").write_text(json.dumps(schemas.schema_of_all(configs), indent=1))
+        (write / "all.json").write_text(json.dumps(schemas.schema_of_all(*configs), indent=1))
         click.echo(f"{len(KINDS) + 1} schemas in {write}")
         return
     by_lower = {name.lower(): name for name in KINDS}
     if kind is None:
-        click.echo(json.dumps(schemas.schema_of_all(configs), indent=2))
+        click.echo(json.dumps(schemas.schema_of_all(*configs), indent=2))
     elif kind.lower() in by_lower:
-        click.echo(json.dumps(schemas.schema(by_lower[kind.lower()], configs), indent=2))
+        click.echo(json.dumps(schemas.schema(by_lower[kind.lower()], *configs), indent=2))
     else:
         raise click.UsageError(f"no kind '{kind}'; known: {', '.join(KINDS)}")
 
@@ -45,7 +48,18 @@ def source_configs() -> dict[str, type[msgspec.Struct]]:
     """The typed configuration of every kind of event source."""
     from events.registry import sources
 
-    configs = {kind: getattr(sources[kind], "Config", None) for kind in sources.kinds()}
+    return _configs(sources)
+
+
+def trigger_configs() -> dict[str, type[msgspec.Struct]]:
+    """The typed block of every kind of trigger."""
+    from sensors.registry import triggers
+
+    return _configs(triggers)
+
+
+def _configs(family: Registry[Any]) -> dict[str, type[msgspec.Struct]]:
+    configs = {kind: getattr(family[kind], "Config", None) for kind in family.kinds()}
     return {
         kind: config
         for kind, config in configs.items()

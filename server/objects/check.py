@@ -1,6 +1,6 @@
 """From a file's text or a request's body to objects that may be applied; everything wrong is said at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ import msgspec
 
 from bireme.kit.errors import BiremeError, InvalidManifest, Problem
 from bireme.manifests import decode, yaml
+from bireme.manifests.manifest import Manifest
 from bireme.manifests.object_names import bad_names
 from server.objects.model import CLUSTER_SCOPED, Key, content_of
 
@@ -140,10 +141,19 @@ def _checked(value: Any, document: yaml.Document | None, namespace: str) -> Chec
     metadata = manifest.metadata
     home = "" if manifest.kind in CLUSTER_SCOPED else metadata.namespace or namespace
     name = metadata.name or metadata.generate_name
-    if problems := list(bad_names(manifest)):
+    if problems := [*bad_names(manifest), *_misfits(manifest)]:
         raise InvalidManifest(problems)
     raw = _with_namespace(manifest.raw, home)
     return Checked(manifest.kind, home, name, raw, manifest.lines, manifest.file)
+
+
+def _misfits(manifest: Manifest[Any]) -> Iterator[Problem]:
+    if manifest.kind == "Sensor":
+        from sensors.check import (
+            misfits,
+        )  # with the kinds of triggers, which other objects do not need
+
+        yield from misfits(manifest)
 
 
 def _is_ours(value: Mapping[str, Any]) -> bool:

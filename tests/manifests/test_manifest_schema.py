@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from bireme.manifests.decode import KINDS
 from bireme.manifests.schema import schema, schema_of_all
 from server.cli.root import bireme
-from server.cli.schema import source_configs
+from server.cli.schema import source_configs, trigger_configs
 
 jsonschema = pytest.importorskip("jsonschema")
 ROOT = Path(__file__).parents[2]
@@ -30,8 +30,8 @@ def faults(whole: dict[str, Any], document: dict[str, Any]) -> list[str]:
 
 
 def test_every_example_manifest_fits_the_schema_of_its_kind() -> None:
-    configs = source_configs()
-    schemas = {kind: schema(kind, configs) for kind in KINDS}
+    configs = source_configs(), trigger_configs()
+    schemas = {kind: schema(kind, *configs) for kind in KINDS}
     wrong = [
         (file.name, fault)
         for file in FILES
@@ -65,6 +65,22 @@ def test_a_wrong_manifest_does_not_fit(case: tuple[tuple[Any, ...], Any]) -> Non
     }
     assert faults(schema("Workflow"), document)
     assert faults(schema_of_all(), document)
+
+
+@pytest.mark.parametrize("block", [{"urll": "http://x"}, {"timeout": "5"}, {"headers": ["a"]}])
+def test_a_block_that_does_not_fit_its_trigger_does_not_fit_the_schema(
+    block: dict[str, Any],
+) -> None:
+    document = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Sensor",
+        "metadata": {"name": "x"},
+        "spec": {"dependencies": [], "triggers": [{"template": {"name": "t", "http": block}}]},
+    }
+    whole = schema("Sensor", triggers=trigger_configs())
+    assert faults(whole, document)
+    document["spec"]["triggers"][0]["template"]["http"] = {"url": "http://x"}  # type: ignore[index]
+    assert faults(whole, document) == []
 
 
 def test_older_spellings_are_marked_and_not_refused() -> None:
