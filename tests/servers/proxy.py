@@ -27,7 +27,6 @@ class Proxy:
         self.is_handed_on = True
         self.connections = 0
         self._loses_answer = False
-        self._clients: set[asyncio.StreamWriter] = set()
         self._open: set[asyncio.StreamWriter] = set()
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -53,12 +52,6 @@ class Proxy:
         for writer in tuple(self._open):
             _reset(writer)
 
-    def hang_up(self) -> None:
-        """Reset the clients alone: upstream hears nothing of it, as from a machine that is gone."""
-        self.switch("silent")
-        for writer in tuple(self._clients):
-            _reset(writer)
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         if self.mode == "reset":
@@ -71,7 +64,6 @@ class Proxy:
             return
         ends = {writer, behind[1]}
         self._open |= ends
-        self._clients.add(writer)
         budget = [self.cut_after]
         try:
             await asyncio.gather(
@@ -80,7 +72,6 @@ class Proxy:
             )
         finally:
             self._open -= ends
-            self._clients.discard(writer)
             for end in ends:
                 end.close()
 

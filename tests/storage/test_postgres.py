@@ -1,8 +1,12 @@
 """What only a server can do: go away and come back."""
 
+import asyncio
+import contextlib
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -137,20 +141,44 @@ async def test_a_commit_that_did_not_reach_the_server_is_told_as_a_failure(
     assert await distant.read("SELECT consumer FROM cursors") == []
 
 
-async def test_an_engine_takes_over_from_its_own_session_that_the_server_believes_alive(
+async def test_while_a_commit_is_in_doubt_who_comes_is_refused_and_not_kept_waiting(
     distant: Database, proxy: Proxy
 ) -> None:
-    proxy.hang_up()
+    proxy.cut_at, before = b"COMMIT", proxy.connections
+    first = distant.submit(lambda tx: _insert_and_refuse_connections(tx, proxy))
+    while proxy.connections == before:  # noqa: ASYNC110 (another thread connects: there is no event)
+        await asyncio.sleep(0)
     with pytest.raises(StorageUnavailable):
-        await distant.write(lambda tx: tx.query("SELECT 1"))
+        await distant.write(lambda tx: tx.execute(INSERT, ("second", 2)))
+    assert not first.done()
     proxy.switch("through")
-    while True:
-        try:
-            await distant.write(lambda tx: tx.execute(INSERT, ("again", 1)))
-            break
-        except StorageUnavailable:
-            continue
+    await first
+    assert await distant.read("SELECT consumer FROM cursors") == [("first",)]
+
+
+async def test_an_engine_waits_for_its_own_lost_session_to_end_and_goes_on(
+    distant: Database, proxy: Proxy
+) -> None:
+    """The server lets go of a session's lock some time after its connection is gone: here when the process wakes."""
+    [(pid,)] = await distant.write(lambda tx: tx.query("SELECT pg_backend_pid()"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        proxy.cut()
+        for _ in range(3):
+            with pytest.raises(StorageUnavailable):
+                await distant.write(lambda tx: tx.query("SELECT 1"))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await _once_it_is_back(distant, lambda tx: tx.execute(INSERT, ("again", 1)))
     assert await distant.read("SELECT consumer FROM cursors") == [("again",)]
+
+
+async def _once_it_is_back(database: Database, work: Callable[[Transaction], object]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(StorageUnavailable):
+                await database.write(work)
+                return
 
 
 async def test_what_is_published_while_the_server_is_away_is_refused_and_later_it_is_taken(
@@ -170,6 +198,11 @@ async def test_what_is_published_while_the_server_is_away_is_refused_and_later_i
     await bus.publish([_event("kept")])
     assert await database.read("SELECT id FROM events") == [("kept",)]
     await database.close()
+
+
+def _insert_and_refuse_connections(tx: Transaction, proxy: Proxy) -> None:
+    tx.execute(INSERT, ("first", 1))
+    proxy.mode = "reset"  # for new connections; this one lives until its COMMIT
 
 
 def _event(id: str) -> Event:

@@ -1,0 +1,117 @@
+"""More senders than a port takes at once, slow ones among them: who is refused is told so, who is accepted is kept."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import apsw
+import pytest
+
+from benchmarks.engine import Engine, free_port
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+MANIFESTS = """
+apiVersion: argoproj.io/v1alpha1
+kind: EventSource
+metadata: {name: load}
+spec:
+  webhook:
+    hook: {endpoint: /hook, method: POST, port: "%d"}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Sensor
+metadata: {name: load}
+spec:
+  dependencies: [{name: hook, eventSourceName: load, eventName: hook}]
+  triggers:
+    - template: {name: note, log: {}}
+"""
+# Of the thousand requests that a port has in hand at most.
+SLOW, ENDLESS = 960, 30
+SENDERS, EACH = 200, 5
+HEAD = b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    found = Engine(tmp_path)
+    yield found
+    if found.process is not None and found.process.poll() is None:
+        found.kill()
+
+
+def hold(port: int, count: int, begun: bytes, stack: ExitStack) -> list[socket.socket]:
+    """Requests that are begun and not ended."""
+    held = [
+        stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)
+    ]
+    for one in held:
+        one.sendall(HEAD + begun)
+    return held
+
+
+async def send(port: int, n: int) -> tuple[int, bytes]:
+    """One request on a connection of its own; status and head."""
+    body = b'{"n":%d}' % n
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        head = await reader.readuntil(b"\r\n\r\n")
+        return int(head.split()[1]), head
+    finally:
+        writer.close()
+
+
+async def flood(port: int) -> tuple[set[int], list[bytes]]:
+    """Everybody sends at once, again and again until it is accepted; the accepted, and the heads of the refusals."""
+    accepted, refusals = set[int](), list[bytes]()
+
+    async def sender(first: int) -> None:
+        for n in range(first, first + EACH):
+            while n not in accepted:
+                status, head = await send(port, n)
+                if status == 200:
+                    accepted.add(n)
+                else:
+                    refusals.append(head)
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as senders:
+        for n in range(SENDERS):
+            senders.create_task(sender(n * EACH))
+    return accepted, refusals
+
+
+def test_a_flood_with_slow_senders_in_it_is_refused_in_part_and_loses_nothing(
+    engine: Engine,
+) -> None:
+    port = free_port()
+    engine.write("load.yaml", MANIFESTS % port)
+    engine.start()
+    with ExitStack() as stack:
+        hold(port, SLOW, b"Content-Length: 100\r\n\r\n{", stack)
+        hold(port, ENDLESS, b"Transfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n", stack)
+        accepted, refusals = asyncio.run(flood(port))
+    assert accepted == set(range(SENDERS * EACH))
+    assert refusals, "there was room for everybody: nothing was shown"
+    for head in refusals:
+        assert head.startswith(b"HTTP/1.1 429")
+        assert b"Retry-After: 1" in head
+    kept = [json.loads(row)["body"]["n"] for row in rows(engine, "SELECT data FROM events")]
+    assert sorted(kept) == sorted(accepted)
+    engine.until(lambda: len(rows(engine, "SELECT seq FROM decisions")) == len(accepted))
+    assert len(set(rows(engine, "SELECT seq FROM decisions"))) == len(accepted)
+    assert engine.stop() == 0
+
+
+def rows(engine: Engine, sql: str) -> list[bytes]:
+    connection = apsw.Connection(
+        str(next(engine.data.glob("*.db"))), flags=apsw.SQLITE_OPEN_READONLY
+    )
+    try:
+        return [row[0] for row in connection.execute(sql)]
+    finally:
+        connection.close()
