@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bireme.manifests import lint
+from bireme.manifests.lint_pod_fields import pod_doubts
 from bireme.manifests.pod_fields import pod_fields
 
 MANIFEST = """
@@ -118,3 +119,9 @@ def test_a_field_without_effect_is_named_wherever_it_is_written(
     spec: dict[str, Any], path: str
 ) -> None:
     assert list(pod_fields(spec)) == [path]
+
+
+def test_an_extended_resource_is_named_whole() -> None:
+    limits = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
+    doubts = list(pod_doubts({"templates": [{"name": "t", "container": limits}]}))
+    assert [message.split(" has ")[0] for _, message, _ in doubts] == ["'nvidia.com/gpu'"]

@@ -70,3 +70,42 @@ async def test_what_the_list_has_lost_is_in_the_archive(engine: Running) -> None
     assert "app" in keys["items"]
     await asyncio.to_thread(client.delete_archived_workflow, uid)
     assert (await engine.ask("GET", f"/api/v1/archived-workflows/{uid}")).status == 404
+
+
+async def test_stored_templates_are_submitted_with_arguments(engine: Running) -> None:
+    client = service(engine)
+    models = pytest.importorskip("hera.workflows.models")
+    word = hera.Parameter(name="word", value="hi")
+    await asyncio.to_thread(hello(client, hera.WorkflowTemplate, name="t", arguments=word).create)
+    await asyncio.to_thread(
+        hello(client, hera.CronWorkflow, name="c", schedules=["0 2 * * *"], arguments=word).create
+    )
+    wishes = models.SubmitOpts(parameters=["word=yo"], labels="a=b", generate_name="sub-")
+    for kind, name in (("WorkflowTemplate", "t"), ("CronWorkflow", "c")):
+        asked = models.WorkflowSubmitRequest(
+            resource_kind=kind, resource_name=name, submit_options=wishes
+        )
+        made = await asyncio.to_thread(client.submit_workflow, asked)
+        ended = await engine.ended(made.metadata.name)
+        assert ended["status"]["phase"] == "Succeeded"
+        assert ended["spec"]["arguments"]["parameters"] == [{"name": "word", "value": "yo"}]
+        assert ended["metadata"]["labels"]["a"] == "b"
+
+
+async def test_a_failed_workflow_is_retried_with_other_parameters(engine: Running) -> None:
+    client = service(engine)
+    models = pytest.importorskip("hera.workflows.models")
+    with hera.Workflow(
+        name="again",
+        entrypoint="main",
+        namespace="default",
+        workflows_service=client,
+        arguments=hera.Parameter(name="code", value="3"),
+    ) as made:
+        command = ["sh", "-c", "exit {{workflow.parameters.code}}"]
+        hera.Container(name="main", image="alpine", command=command)
+    failed = await asyncio.to_thread(made.create, wait=True, poll_interval=1)
+    assert failed.status.phase == "Failed"
+    asked = models.WorkflowRetryRequest(name="again", parameters=["code=0"])
+    await asyncio.to_thread(client.retry_workflow, "again", asked)
+    assert (await engine.ended("again"))["status"]["phase"] == "Succeeded"
