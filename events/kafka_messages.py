@@ -3,9 +3,9 @@
 For the source; nothing here talks to a broker.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -47,14 +47,20 @@ class Batch:
 
 
 class Messages:
-    """Makes the messages of one source events. `broker` is the first address, which is part of their ids."""
+    """Makes the messages of one source events. `broker` is the first address, which is part of their ids. `body` makes
+    the text of a body where it is neither JSON nor plain bytes; it raises Poison."""
 
     def __init__(
-        self, place: Place, broker: str, json_body: bool, metadata: Mapping[str, str] | None
+        self,
+        place: Place,
+        broker: str,
+        json_body: bool,
+        metadata: Mapping[str, str] | None,
+        body: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._of = f"{place.name}:{place.subject}:{broker}"
-        self._json_body = json_body
-        self._nothing = b"null" if json_body else b""
+        self._body = body or partial(streams.body_text, json_body=json_body)
+        self._nothing = b"null" if json_body else b'""'
         self._end = b',"metadata":' + orjson.dumps(metadata) + b"}" if metadata else b"}"
         self._plain_end = b"{}" + self._end
 
@@ -72,7 +78,7 @@ class Messages:
         without_key = begin + b'""' + middle
         for record in records:
             try:
-                body = streams.body_text(record.value or self._nothing, self._json_body)
+                body = self._body(record.value) if record.value else self._nothing
             except streams.Poison as error:
                 where = place_of(partition, record.offset)
                 batch.poison.append(PoisonMessage(str(error), where, error.raw))

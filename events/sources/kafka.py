@@ -21,18 +21,21 @@ told too, for those who look at its lag. A source without a group goes on where 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from bireme.kit.backoff import Backoff
 from bireme.kit.errors import BiremeError, ServiceError
-from events import fields, kafka, tls
+from events import fields, kafka, kafka_group, tls
+from events.kafka_avro import AvroBodies
 from events.kafka_messages import Batch, Mark, Messages, fact_of, place_of
 from events.pace import Pace
 from events.ports import BadSourceConfig, Publish, Surroundings
 from events.registry import sources
 from events.rewind import REWIND, Rewind
+from events.schema_registry import SchemaRegistry
 from events.tls import Tls
 
 if TYPE_CHECKING:
@@ -49,14 +52,6 @@ _TELL_GROUP_S = 1.0
 _PAUSE = Backoff(base_s=0.1, factor=2, cap_s=5)
 
 
-class Group(fields.Fields, frozen=True, kw_only=True):
-    """`oldest` counts only while neither we nor the group have been there."""
-
-    group_name: str = ""
-    oldest: bool = False
-    rebalance_strategy: str = ""
-
-
 @sources.register("kafka")
 class KafkaSource:
     """A message ahead of which nothing is missing, once each. One that is too large or not the JSON it should be is
@@ -69,14 +64,14 @@ class KafkaSource:
         topic: str = ""
         partition: str | int = ""
         version: str = ""
-        consumer_group: Group | None = None
+        consumer_group: kafka_group.Group | None = None
         limit_events_per_second: int = 0
         json_body: bool = False
         connection_backoff: dict[str, Any] | None = None
         tls: Tls | None = None
         sasl: kafka.Sasl | None = None
         config: str = ""
-        schema_registry: dict[str, Any] | None = None
+        schema_registry: SchemaRegistry | None = None
         aws_msk_iam_auth: dict[str, Any] | None = None
         metadata: dict[str, str] | None = None
         filter: fields.Filter | None = None
@@ -85,11 +80,13 @@ class KafkaSource:
         _check(config)
         self._config = config
         self._around = surroundings
+        self._avro = _avro(config, surroundings)
         self._messages = Messages(
             surroundings.place,
             kafka.addresses(config.url)[0],
             config.json_body,
             config.metadata,
+            self._avro.body if self._avro else None,
         )
         self._pace = Pace(_SLICE, _MOST)
         self._marks: dict[TopicPartition, Mark] = {}
@@ -124,7 +121,7 @@ class KafkaSource:
             auto_offset_reset="latest",  # until we have said where we stand
             max_partition_fetch_bytes=4 << 20,
             isolation_level="read_committed",
-            **self._group(),
+            **kafka_group.options(config.consumer_group),
             **kafka.access(config.tls, config.sasl, self._around.secrets, self._around.place),
         )
         try:
@@ -152,21 +149,6 @@ class KafkaSource:
         except (KafkaError, OSError, TimeoutError, ValueError) as reason:
             return tls.told(reason)
         return tls.told(error)
-
-    def _group(self) -> dict[str, Any]:
-        group = self._config.consumer_group
-        if group is None:
-            return {}
-        from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-        from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-        from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-
-        strategies = {
-            "roundrobin": RoundRobinPartitionAssignor,
-            "sticky": StickyPartitionAssignor,
-        }
-        strategy = strategies.get(group.rebalance_strategy, RangePartitionAssignor)
-        return {"group_id": group.group_name, "partition_assignment_strategy": [strategy]}
 
     async def _join(self, consumer: "AIOKafkaConsumer") -> None:
         """Be given partitions, or take the one that is configured, and stand where we were."""
@@ -264,6 +246,8 @@ class KafkaSource:
         while batch.count < most:
             asked = min(_SLICE, most - batch.count)
             found = await consumer.getmany(timeout_ms=timeout_ms, max_records=asked)
+            if self._avro:
+                await self._avro.prepare(chain.from_iterable(found.values()))
             if batch.stands != self._stands or not found:
                 break
             for one, records in found.items():
@@ -343,12 +327,19 @@ def _check(config: KafkaSource.Config) -> None:
     kafka.check(config.sasl)
     unsupported = {
         "config": config.config,
-        "schemaRegistry": config.schema_registry,
         "awsMskIamAuth": config.aws_msk_iam_auth,
     }
     for name, value in unsupported.items():
         if value:
             raise BadSourceConfig(f"{name} is not supported: remove it")
+
+
+def _avro(config: KafkaSource.Config, around: Surroundings) -> AvroBodies | None:
+    """As upstream, a registry counts only for bodies that are to be JSON."""
+    if config.schema_registry is None:
+        return None
+    bodies = AvroBodies(config.schema_registry, config.tls, around)
+    return bodies if config.json_body else None
 
 
 async def _rewound(

@@ -358,7 +358,6 @@ async def test_messages_come_whole_through_a_network_that_is_cut_again_and_again
         ({"consumerGroup": None}, "partition is ''"),
         ({"sasl": {"mechanism": "GSSAPI"}}, "sasl.mechanism is 'GSSAPI'"),
         ({"sasl": {"mechanism": "PLAIN"}}, "sasl needs userSecret"),
-        ({"schemaRegistry": {"url": "x"}}, "schemaRegistry is not supported"),
         ({"topics": "x"}, "topics"),
     ],
 )
