@@ -263,8 +263,7 @@ def _condition(text: str, digests: dict[str, str]) -> _Condition:
         return _never(f"condition '{text}': {error}")
     if not found.names:
         return _never(f"condition '{text}' names no dependency")
-    names = tuple(name for name in digests if name in found.names)
-    return _Condition(names, found.evaluate, found.requires_and)
+    return _Condition(found.names, found.evaluate, found.requires_and)
 
 
 def _never(why: str) -> _Condition:

@@ -233,8 +233,8 @@ class TriggerRule:
     """One trigger, compiled: when it fires. `definition` is the manifest's own text of it, for whoever acts.
 
     `broken` says why the trigger can never fire. `is_plain` is true if one event is enough, nothing is remembered and
-    nothing limits it. `names` are the dependencies of its condition, in order of
-    definition, `definitions` the digests of their texts; `satisfied` asks the condition about the set of received ones.
+    nothing limits it. `names` are the dependencies of its condition, in the order it names them, `definitions` the
+    digests of their texts; `satisfied` asks the condition about the set of received ones.
     """
 
     name: str

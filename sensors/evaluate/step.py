@@ -1,5 +1,6 @@
 """One event at one sensor: which dependencies it belongs to, what their filters say, who is offered it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from events.model import Event
@@ -11,6 +12,8 @@ from sensors.transform import unchanged
 from sensors.view import View
 
 ANY = ("", "")
+
+_Passed = tuple[Dependency, Offer]
 
 
 def step(
@@ -36,30 +39,43 @@ def step(
     for rule in sensor.broken:
         if trigger in ("", rule.name) and not dependency:
             work.decide("error", rule.broken, at("", rule), event.seq)
+    passed: list[_Passed] = []
     for candidate in sensor.routes.get((event.source, event.subject), ()):
         if dependency in ("", candidate.name):
-            _judge(work, candidate, view or View(event), trigger)
+            offer = _judge(work, candidate, view or View(event))
+            if offer is not None:
+                passed.append((candidate, offer))
+    for rule, offer in _in_turn(passed):
+        if trigger and trigger != rule.name:
+            continue
+        if rule.is_plain:
+            firing.at_once(work, rule, offer)
+        else:
+            _offer(work, rule, offer)
     return work.result(event.seq if event.seq > state.position else state.position)
 
 
-def _judge(work: Evaluation, dependency: Dependency, given: View, trigger: str) -> None:
+def _in_turn(passed: list[_Passed]) -> Iterable[tuple[TriggerRule, Offer]]:
+    """Who is offered what. An event of several dependencies comes to a trigger in the order its condition names them:
+    whether it completes the one or the other branch depends on it.
+    """
+    pairs = [(rule, offer) for dependency, offer in passed for rule in dependency.triggers]
+    if len(passed) > 1:
+        pairs.sort(key=lambda pair: (pair[0].index, pair[0].names.index(pair[1].name)))
+    return pairs
+
+
+def _judge(work: Evaluation, dependency: Dependency, given: View) -> Offer | None:
+    """What the triggers of the dependency are offered; None, and a decision, when they are not."""
     try:
         changes = dependency.transform
         view = given if changes is unchanged else changes(given)
     except BadSensor as error:
         work.decide("error", str(error), dependency.place(error.path), given.event.seq)
-        return
+        return None
     verdict = dependency.judge(view)
     if verdict.passed and not verdict.error:
-        offer = Offer(dependency.name, view.event, view, verdict)
-        for rule in dependency.triggers:
-            if trigger and trigger != rule.name:
-                continue
-            if rule.is_plain:
-                firing.at_once(work, rule, offer)
-            else:
-                _offer(work, rule, offer)
-        return
+        return Offer(dependency.name, view.event, view, verdict)
     path = verdict.path
     work.decide(
         "error" if verdict.error else "filtered",
@@ -68,6 +84,7 @@ def _judge(work: Evaluation, dependency: Dependency, given: View, trigger: str) 
         view.event.seq,
         detail=encode({"checks": verdict.checks}),
     )
+    return None
 
 
 def _offer(work: Evaluation, rule: TriggerRule, offer: Offer) -> None:

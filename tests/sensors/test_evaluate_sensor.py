@@ -173,3 +173,12 @@ def test_each_set_of_events_fires_once_and_no_event_is_lost(
 
 class NOTHING:
     stored: dict[str, Any] = {}  # noqa: RUF012 - never written
+
+
+def test_an_event_of_several_dependencies_comes_to_a_trigger_as_its_condition_names_them() -> None:
+    raw = sensor("(b && c) || a")
+    for dependency in raw["spec"]["dependencies"][:2]:
+        dependency["eventName"] = "both"
+    last = run(raw, [event(1, "c"), event(2, "both")])[-1]
+    fired = [{name: each.id for name, each in fire.events.items()} for fire in last.fires]
+    assert fired == [{"c": "e1", "b": "e2"}, {"a": "e2"}]
