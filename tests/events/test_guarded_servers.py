@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.servers import apache_kafka, certificates, mosquitto, nats, process, rabbitmq, redis
+from tests.servers import (
+    apache_kafka,
+    certificates,
+    mosquitto,
+    nats,
+    nats_operator,
+    process,
+    rabbitmq,
+    redis,
+)
 from tests.servers.waiting import until
 
 PASSWORD = "hunter2"
@@ -292,4 +301,25 @@ async def test_a_nats_token_that_is_wrong_can_be_mended(bench: Any) -> None:
         assert "auth is not accepted, check the secrets it names" in error
         assert "an-old-one" not in error
         bench.secrets.values["guard", "token"] = PASSWORD.encode() + b"\n"
+        await works(bench, Guarded({}, send))
+
+
+async def test_a_creds_file_of_another_operator_is_told_and_can_be_mended(bench: Any) -> None:
+    import nats as library
+    from nats.aio.client import RawCredentials
+
+    operator, other = nats_operator.Operator(), nats_operator.Operator()
+    with nats_operator.running(operator) as server:
+        url = f"nats://127.0.0.1:{server.port}"
+
+        async def send(value: bytes) -> None:
+            client = await library.connect(url, user_credentials=RawCredentials(operator.creds()))
+            await client.publish("a", value)
+            await client.close()
+
+        bench.secrets.values["guard", "creds"] = other.creds().encode()
+        event = {"url": url, "subject": "a", "auth": {"credential": ref("creds")}}
+        await bench.apply({"nats": {"a": event}})
+        assert "auth is not accepted, check the secrets it names" in await fails(bench)
+        bench.secrets.values["guard", "creds"] = operator.creds().encode()
         await works(bench, Guarded({}, send))
