@@ -259,3 +259,19 @@ def test_a_place_that_the_pattern_covers(pattern: str, separator: str, place: st
 async def test_an_unknown_event_of_github_is_refused_with_the_known_ones(shop: Shop) -> None:
     done = await shop.terminal.type("send", "github", "--event", "pish", "--to", "http://x/")
     assert (done.exit_code, "expected push, pull_request, ping" in done.stderr) == (2, True)
+
+
+async def test_a_stream_of_nats_confirms_what_it_has(shop: Shop) -> None:
+    import nats as library
+
+    with nats.running() as server:
+        url = f"nats://127.0.0.1:{server.port}"
+        client = await library.connect(url)
+        event = {"url": url, "subject": "orders.>", "jetstream": {"oldest": True}}
+        await shop.apply({"nats": {"placed": event}})
+        assert "spec.nats.placed: " in await shop.refused("nats")  # nothing has the subject yet
+        await client.jetstream().add_stream(name="shop", subjects=["orders.>"])
+        await client.close()
+        said = await shop.terminal.says("send", "nats")
+        assert "orders.sent: stream shop, message 1" in said
+        assert (await shop.event())["subject"] == "orders.sent"
