@@ -139,6 +139,11 @@ class _Server:
             raise TriggerRefused(
                 f"email: {self.host} does not accept {self.username}: code {error.smtp_code}"
             ) from error
+        except ssl.SSLCertVerificationError as error:
+            raise TriggerFailed(
+                f"email: {self.host}:{self.port}: {error}; the engine trusts the authorities of its system, or"
+                " those in the file that SSL_CERT_FILE names"
+            ) from error
         except (OSError, smtplib.SMTPException) as error:
             raise TriggerFailed(f"email: {self.host}:{self.port}: {error}") from error
 

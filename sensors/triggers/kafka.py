@@ -31,6 +31,7 @@ import msgspec
 from bireme.manifests.base import KeySelector, Spec
 from events.model import Event
 from sensors import definition, fields, targets
+from sensors.advice import advised
 from sensors.clients import Clients
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed
@@ -121,9 +122,8 @@ class KafkaTrigger:
                     + [("idempotency-key", firing.id.encode())],
                 )
         except (KafkaError, OSError) as error:
-            raise TriggerFailed(
-                f"kafka: topic {spec['topic']} at {spec['url']}: {error or type(error).__name__}"
-            ) from error
+            text = advised(str(error) or type(error).__name__, "kafka", "sasl")
+            raise TriggerFailed(f"kafka: topic {spec['topic']} at {spec['url']}: {text}") from error
         where = f"partition {done.partition}, offset {done.offset}" if done else "not acknowledged"
         return Receipt(kind="kafka", name=spec["topic"], note=where)
 
@@ -132,27 +132,43 @@ class KafkaTrigger:
 
     async def _open(self, spec: Json, settings: dict[str, str], credentials: Credentials) -> Any:
         from aiokafka import AIOKafkaProducer
+        from aiokafka.errors import KafkaConnectionError
 
         brokers = [broker.strip() for broker in spec["url"].split(",")]
         hosts = [broker.rpartition(":")[0].strip("[]") for broker in brokers]
         await targets.check_all(self.around.reach, hosts, "kafka")
         context = credentials.tls(spec["tls"])
         secure = "SSL" if context else "PLAINTEXT"
+        access = {
+            "security_protocol": f"SASL_{secure}" if settings else secure,
+            "ssl_context": context,
+            **settings,
+        }
         producer = AIOKafkaProducer(
             bootstrap_servers=brokers,
             acks=_ACKS[spec["acks"]],
             compression_type="gzip" if spec["compress"] else None,
-            security_protocol=f"SASL_{secure}" if settings else secure,
-            ssl_context=context,
             request_timeout_ms=_TIMEOUT_MS,
-            **settings,
+            **access,
         )
         try:
             await producer.start()
+        except KafkaConnectionError as error:
+            await producer.stop()
+            await _tell_why(brokers[0], access)
+            raise error
         except BaseException:
             await producer.stop()
             raise
         return producer
+
+
+async def _tell_why(broker: str, access: Json) -> None:
+    """The library keeps to itself why it could not connect: ask the first broker. Raises what stands in the way."""
+    from aiokafka.conn import create_conn
+
+    host, _, port = broker.rpartition(":")
+    (await create_conn(host.strip("[]"), int(port), request_timeout_ms=5000, **access)).close()
 
 
 def _acks(block: Json) -> int:

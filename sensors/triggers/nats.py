@@ -26,6 +26,7 @@ from bireme.manifests.base import KeySelector, Spec
 from events import nats_login
 from events.model import Event
 from sensors import definition, fields, targets
+from sensors.advice import advised
 from sensors.clients import Clients
 from sensors.credentials import Credentials
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
@@ -93,7 +94,7 @@ class NatsTrigger:
                 await connection.publish(spec["subject"], spec["body"].encode(), headers=identity)
                 await connection.flush(_TIMEOUT_S)
         except (errors.Error, OSError, ValueError) as error:
-            text = str(error) or type(error).__name__
+            text = advised(str(error) or type(error).__name__, "nats", "auth")
             raise TriggerFailed(f"nats: {spec['subject']} at {_shown(spec)}: {text}") from error
         return Receipt(kind="nats", name=spec["subject"])
 
