@@ -146,8 +146,9 @@ async def test_while_a_commit_is_in_doubt_who_comes_is_refused_and_not_kept_wait
 ) -> None:
     proxy.cut_at, before = b"COMMIT", proxy.connections
     first = distant.submit(lambda tx: _insert_and_refuse_connections(tx, proxy))
-    while proxy.connections == before:  # noqa: ASYNC110 (another thread connects: there is no event)
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while proxy.connections == before:  # noqa: ASYNC110 (another thread connects: there is no event)
+            await asyncio.sleep(0)
     with pytest.raises(StorageUnavailable):
         await distant.write(lambda tx: tx.execute(INSERT, ("second", 2)))
     assert not first.done()
