@@ -259,6 +259,11 @@ class TriggerRule:
     breaker: BreakerRule | None = None
 
     @property
+    def written(self) -> str:
+        """The condition as the manifest has it: empty when every dependency is meant."""
+        return (self.definition.get("template") or {}).get("conditions") or ""
+
+    @property
     def is_keyed(self) -> bool:
         """True if something is kept by key."""
         return bool(self.join or self.coalesce or self.concurrency or self.breaker)

@@ -21,11 +21,12 @@ def remembered(work: Evaluation, rule: TriggerRule) -> TriggerState:
 
 
 def with_stored(rule: TriggerRule, stored: dict[str, StoredEvent], slot: float) -> TriggerState:
-    return TriggerState(rule.condition, rule.definitions, stored, slot)
+    return TriggerState(rule.written, rule.definitions, stored, slot)
 
 
 def _without_outdated(work: Evaluation, rule: TriggerRule, state: TriggerState) -> TriggerState:
-    if state.condition != rule.condition:
+    # Without a written condition every dependency is meant: one more of them leaves what waits alone, as upstream.
+    if state.condition and state.condition != rule.written:
         gone = dict.fromkeys(state.stored, "the trigger's condition was changed")
     else:
         gone = {

@@ -182,3 +182,15 @@ def test_an_event_of_several_dependencies_comes_to_a_trigger_as_its_condition_na
     last = run(raw, [event(1, "c"), event(2, "both")])[-1]
     fired = [{name: each.id for name, each in fire.events.items()} for fire in last.fires]
     assert fired == [{"c": "e1", "b": "e2"}, {"a": "e2"}]
+
+
+def test_one_more_dependency_leaves_alone_what_waits_for_all_of_them() -> None:
+    waiting = run(sensor("", names="a b"), [event(1, "a")])[-1].state
+    steps = run(sensor("", names="a b c"), [event(2, "b"), event(3, "c")], waiting)
+    assert [sorted(fire.events) for fire in fires(steps)] == [["a", "b", "c"]]
+
+
+def test_a_condition_taken_out_drops_what_waited_for_it() -> None:
+    waiting = run(sensor("a && b", names="a b"), [event(1, "a")])[-1].state
+    steps = run(sensor("", names="a b"), [event(2, "b")], waiting)
+    assert [decision.outcome for decision in decisions(steps)] == ["superseded", "waiting"]
