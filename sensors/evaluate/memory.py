@@ -2,7 +2,7 @@
 
 from bireme.lang import cron
 from sensors.evaluate.evaluation import Evaluation, at
-from sensors.model import Outcome, StoredEvent, TriggerRule, TriggerState
+from sensors.model import Outcome, Place, StoredEvent, TriggerRule, TriggerState
 
 NEW = TriggerState()
 
@@ -18,6 +18,18 @@ def remembered(work: Evaluation, rule: TriggerRule) -> TriggerState:
         state = _without_expired(work, rule, state)
     work.kept.triggers[rule.name] = state
     return state
+
+
+def forget_removed(work: Evaluation) -> None:
+    """What waited for triggers the sensor no longer has is dropped, in the open: put back later, they begin anew."""
+    for name in work.state.triggers.keys() - work.sensor.triggers.keys():
+        stored = work.state.triggers[name].stored
+        for dependency, kept in stored.items():
+            place = Place(name, dependency, "spec.triggers", 0)
+            work.decide("superseded", "the trigger was taken out", place, kept.event.seq)
+        if stored:
+            work.kept.triggers[name] = NEW
+            work.kept.changed.add(name)
 
 
 def with_stored(rule: TriggerRule, stored: dict[str, StoredEvent], slot: float) -> TriggerState:

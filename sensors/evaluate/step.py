@@ -5,7 +5,7 @@ from datetime import datetime
 
 from events.model import Event
 from sensors.errors import BadSensor
-from sensors.evaluate import conditions, firing, join
+from sensors.evaluate import conditions, firing, join, memory
 from sensors.evaluate.evaluation import Evaluation, Offer, at, encode
 from sensors.model import Dependency, Place, Sensor, SensorState, Step, TriggerRule
 from sensors.transform import unchanged
@@ -39,13 +39,9 @@ def step(
     for rule in sensor.broken:
         if trigger in ("", rule.name) and not dependency:
             work.decide("error", rule.broken, at("", rule), event.seq)
-    passed: list[_Passed] = []
-    for candidate in sensor.routes.get((event.source, event.subject), ()):
-        if dependency in ("", candidate.name):
-            offer = _judge(work, candidate, view or View(event))
-            if offer is not None:
-                passed.append((candidate, offer))
-    for rule, offer in _in_turn(passed):
+    if state.triggers:
+        memory.forget_removed(work)
+    for rule, offer in _in_turn(_passed(work, view or View(event), dependency)):
         if trigger and trigger != rule.name:
             continue
         if rule.is_plain:
@@ -53,6 +49,17 @@ def step(
         else:
             _offer(work, rule, offer)
     return work.result(event.seq if event.seq > state.position else state.position)
+
+
+def _passed(work: Evaluation, view: View, dependency: str) -> list[_Passed]:
+    """The dependencies whose filters let the event pass, as definitions order them; only that one if it is named."""
+    event, passed = view.event, []
+    for candidate in work.sensor.routes.get((event.source, event.subject), ()):
+        if dependency in ("", candidate.name):
+            offer = _judge(work, candidate, view)
+            if offer is not None:
+                passed.append((candidate, offer))
+    return passed
 
 
 def _in_turn(passed: list[_Passed]) -> Iterable[tuple[TriggerRule, Offer]]:

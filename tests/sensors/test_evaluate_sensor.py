@@ -194,3 +194,16 @@ def test_a_condition_taken_out_drops_what_waited_for_it() -> None:
     waiting = run(sensor("a && b", names="a b"), [event(1, "a")])[-1].state
     steps = run(sensor("", names="a b"), [event(2, "b")], waiting)
     assert [decision.outcome for decision in decisions(steps)] == ["superseded", "waiting"]
+
+
+def test_a_trigger_taken_out_forgets_what_waited_before_it_is_put_back() -> None:
+    both = sensor("a && b")
+    other = {"template": {"name": "other", "conditions": "a && c", "log": {}}}
+    without = {**both, "spec": {**both["spec"], "triggers": [other]}}
+    waiting = run(both, [event(1, "a")])[-1].state
+    [between] = run(without, [event(2, "c")], waiting)
+    assert [(d.trigger, d.outcome) for d in between.decisions] == [
+        ("t", "superseded"),
+        ("other", "waiting"),
+    ]
+    assert not fires(run(both, [event(3, "b")], between.state))
