@@ -4,11 +4,13 @@ Its reader is not used: a message of ten kilobytes that nests a recursive schema
 `events.avro_reading` reads.
 """
 
+import io
 from typing import Any
 
 import orjson
 
 from bireme.kit.errors import MissingExtra, UserError
+from events.avro_values import Values
 from events.ports import EventsError
 
 
@@ -38,6 +40,28 @@ def parsed(text: str) -> Parsed:
         raise NotAvro(f"this is no Avro schema: {_told(error)}") from error
 
 
+def written(schema: Parsed, text: bytes) -> bytes:
+    """A value of JSON in Avro's binary form. Raises NotAvro where it does not fit.
+
+    A value of a union may be wrapped as `{"type": value}` or stand for itself; bytes are text with a character for each
+    of them; a whole number may be written as a float.
+    """
+    library = _library("Avro")
+    raw, named = io.BytesIO(), dict[str, Any]()
+    try:
+        library.parse_schema(schema, named)  # parsed it is; this gives the names
+        value = Values(named).of(schema, orjson.loads(text))
+        library.validation.validate(value, schema, raise_errors=True)
+        library.schemaless_writer(raw, schema, value)
+    except RecursionError as error:
+        raise NotAvro("the value is nested too deep") from error
+    except library.validation.ValidationError as error:
+        raise NotAvro(f"the value does not fit the schema: {_misfits(error)}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise NotAvro(f"the value does not fit the schema: {_told(error)}") from error
+    return raw.getvalue()
+
+
 def _library(what: str) -> Any:
     try:
         import fastavro
@@ -46,6 +70,11 @@ def _library(what: str) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtra("avro", what) from error
     return fastavro
+
+
+def _misfits(error: Any) -> str:
+    """Where, and what was expected; not what was there."""
+    return "; ".join(f"{one.field or 'it'}: expected {one.schema}" for one in error.errors)[:300]
 
 
 def _told(error: Exception) -> str:

@@ -4,7 +4,10 @@ messages in its wire format: a zero, the number in four bytes, the Avro body."""
 import ssl
 import struct
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
+
+import aiohttp
 
 from bireme.kit.errors import ServiceError, UserError
 from events import avro, fields, rest
@@ -64,10 +67,12 @@ class Registry:
         url: str,
         credentials: Callable[[], tuple[str, str] | None],
         verify: Callable[[], ssl.SSLContext | None],
+        session: Callable[[], AbstractAsyncContextManager[aiohttp.ClientSession]] = rest.session,
     ) -> None:
         self._url = url
         self._credentials = credentials
         self._verify = verify
+        self._session = session
         self._known: dict[int, avro.Parsed] = {}
 
     async def schema(self, number: int) -> avro.Parsed:
@@ -81,7 +86,7 @@ class Registry:
         if known:
             headers["Authorization"] = rest.basic(*known)
         verify = self._verify()
-        async with rest.session() as session:
+        async with self._session() as session:
             api = rest.Api(session, self._url, headers, verify=True if verify is None else verify)
             try:
                 return await api.call("GET", f"/schemas/ids/{number}")

@@ -18,7 +18,7 @@
 
 The header `idempotency-key` is the firing's id: consumers that have seen it need not act again. `compress` is gzip, so
 that no extra library is needed to read or write it. `tls` verifies the broker unless `insecureSkipVerify` is set.
-`partition`, `flushFrequency` and `version` have no effect. `schemaRegistry` is refused.
+`partition`, `flushFrequency` and `version` have no effect. With `schemaRegistry` the payload is written in Avro.
 """
 # ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
@@ -30,7 +30,7 @@ import msgspec
 
 from bireme.manifests.base import KeySelector, Spec
 from events.model import Event
-from sensors import definition, fields, targets
+from sensors import definition, fields, kafka_avro, targets
 from sensors.advice import advised
 from sensors.clients import Clients
 from sensors.credentials import Credentials
@@ -81,6 +81,7 @@ class KafkaTrigger:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings
+        self.schemas = kafka_avro.Schemas(surroundings.reach)
         self.producers: Clients[Any] = Clients(lambda producer: producer.stop())
 
     def prepare(self, given: Json, events: Mapping[str, Event], origin: Origin) -> Json:
@@ -88,8 +89,6 @@ class KafkaTrigger:
         for field in ("url", "topic"):
             if not block.get(field):
                 raise BadSensor(f"kafka.{field} is missing")
-        if block.get("schemaRegistry"):
-            raise BadSensor("kafka.schemaRegistry is not supported; records are JSON")
         return {
             "url": block["url"],
             "topic": block["topic"],
@@ -100,6 +99,7 @@ class KafkaTrigger:
             "secure": block.get("secureHeaders") or [],
             "tls": block.get("tls"),
             "sasl": _sasl(block),
+            "registry": kafka_avro.registry_of(block),
             "body": definition.payload(block, events).decode(),
         }
 
@@ -110,13 +110,14 @@ class KafkaTrigger:
         credentials = Credentials(self.around.secrets, firing.namespace, "kafka")
         headers = {**spec["headers"], **credentials.headers(spec["secure"])}
         settings = _login(spec["sasl"], credentials)
+        body = await self.schemas.body(spec, firing.namespace, credentials)
         key = (firing.namespace, spec["url"], spec["acks"], spec["compress"], str(spec["tls"]))
         try:
             opening = partial(self._open, spec, settings, credentials)
             async with self.producers.use((*key, *settings.items()), opening) as producer:
                 done = await producer.send_and_wait(
                     spec["topic"],
-                    spec["body"].encode(),
+                    body,
                     key=spec["key"].encode() or None,
                     headers=[(name, value.encode()) for name, value in headers.items()]
                     + [("idempotency-key", firing.id.encode())],
