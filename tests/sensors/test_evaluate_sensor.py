@@ -207,3 +207,9 @@ def test_a_trigger_taken_out_forgets_what_waited_before_it_is_put_back() -> None
         ("other", "waiting"),
     ]
     assert not fires(run(both, [event(3, "b")], between.state))
+
+
+def test_an_edited_condition_drops_what_waited_however_it_spells_the_dependency() -> None:
+    waiting = run(sensor("a_1 && c", names="a-1 c"), [event(1, "a-1")])[-1].state
+    steps = run(sensor("c && a_1", names="a-1 c"), [event(2, "c")], waiting)
+    assert [decision.outcome for decision in decisions(steps)] == ["superseded", "waiting"]
