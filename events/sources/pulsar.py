@@ -10,6 +10,9 @@
           tlsTrustCertsSecret: {name: pulsar, key: ca}
           jsonBody: true
 
+Who we are: `authTokenSecret`, a certificate and its key in `tls`, or Athenz by `authAthenzParams` (the library's own:
+`tenantDomain`, `tenantService`, `providerDomain`, `ztsUrl`, …) and `authAthenzSecret`, the service's private key.
+
 Payload: `{"key": …, "publishTime": "2026-11-26 14:00:00.123 +0000 UTC", "body": …, "metadata": {…}}`.
 
 A message is acknowledged after its event is durable, and is one event however often it is delivered. What is sent
@@ -23,10 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bireme.kit.supervise import TaskScope
-from events import fields, gotime, streams
+from events import fields, gotime, pulsar, streams
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
-from events.tls import Tls
 
 if TYPE_CHECKING:
     from pulsar import Message
@@ -40,17 +42,9 @@ _TYPES = {"shared": "Shared", "exclusive": "Exclusive"}
 class PulsarSource:
     """Each message once. A broker that goes away the library itself connects to again."""
 
-    class Config(fields.Fields, frozen=True, kw_only=True):
-        url: str = ""
+    class Config(pulsar.Broker, frozen=True, kw_only=True):
         topics: tuple[str, ...] = ()
         type: str = ""
-        tls_trust_certs_secret: fields.SecretRef | None = None
-        tls_allow_insecure_connection: bool = False
-        tls_validate_hostname: bool = True
-        tls: Tls | None = None
-        auth_token_secret: fields.SecretRef | None = None
-        auth_athenz_params: dict[str, str] | None = None
-        auth_athenz_secret: fields.SecretRef | None = None
         connection_backoff: dict[str, Any] | None = None
         json_body: bool = False
         metadata: dict[str, str] | None = None
@@ -80,55 +74,31 @@ class PulsarSource:
     @asynccontextmanager
     async def _consumer(self) -> "AsyncIterator[Consumer]":
         try:
-            import pulsar
+            from pulsar import ConsumerType, PulsarException
             from pulsar import asyncio as aio
         except ImportError as error:
             raise streams.missing("pulsar", "pulsar") from error
         config = self._config
+        access = pulsar.Access.read(config, self._around)
         client: Client | None = None
         with tempfile.TemporaryDirectory(prefix="bireme-pulsar-") as folder:
             try:
-                client = aio.Client(config.url, **self._options(Path(folder)))
+                client = aio.Client(
+                    config.url,
+                    operation_timeout_seconds=_TIMEOUT_S,
+                    **access.options(Path(folder)),
+                )
                 yield await client.subscribe(
                     list(config.topics),
                     self._around.place.subject,
-                    getattr(pulsar.ConsumerType, _TYPES[config.type]),
+                    getattr(ConsumerType, _TYPES[config.type]),
                 )
-            except (aio.PulsarException, pulsar.PulsarException, RuntimeError) as error:
+            except (aio.PulsarException, PulsarException, RuntimeError) as error:
                 raise streams.ServerAway(f"pulsar {config.url}: {_told(error)}") from error
             finally:
                 if client is not None:
                     with suppress(aio.PulsarException):
                         await client.close()
-
-    def _options(self, folder: Path) -> dict[str, Any]:
-        """The library reads certificates from files only, whenever it connects: files of our own, while it lives."""
-        import pulsar
-
-        config, around = self._config, self._around
-        options: dict[str, Any] = {
-            "operation_timeout_seconds": _TIMEOUT_S,
-            "logger": pulsar.ConsoleLogger(pulsar.LoggerLevel.Error),
-            "tls_allow_insecure_connection": config.tls_allow_insecure_connection,
-            "tls_validate_hostname": config.tls_validate_hostname,
-        }
-        tls = config.tls or Tls()
-        if trusted := config.tls_trust_certs_secret or tls.ca_cert_secret:
-            options["tls_trust_certs_file_path"] = self._file(folder / "ca.pem", trusted)
-        if tls.client_cert_secret and tls.client_key_secret:
-            pair = (tls.client_cert_secret, tls.client_key_secret)
-            names = ("cert.pem", "key.pem")
-            files = [self._file(folder / name, ref) for name, ref in zip(names, pair, strict=True)]
-            options["authentication"] = pulsar.AuthenticationTLS(*files)
-        token = streams.text(around.secrets, around.place, config.auth_token_secret)
-        if token is not None:
-            options["authentication"] = pulsar.AuthenticationToken(token.strip())
-        return options
-
-    def _file(self, path: Path, ref: fields.SecretRef) -> str:
-        path.touch(mode=0o600)
-        path.write_bytes(fields.secret(self._around.secrets, self._around.place, ref))
-        return str(path)
 
     def _event(self, message: "Message") -> NewEvent:
         payload = {
@@ -158,16 +128,11 @@ def _told(error: Exception) -> str:
 
 
 def _check(config: PulsarSource.Config) -> None:
-    if not config.url.startswith(("pulsar://", "pulsar+ssl://")):
-        raise BadSourceConfig(f"url is {config.url!r}: such as pulsar://broker:6650")
+    pulsar.check(config)
     if not config.topics or not all(config.topics):
         raise BadSourceConfig("topics is missing: write the names of the topics")
     if config.type not in _TYPES:
         raise BadSourceConfig(f"type is {config.type!r}: shared or exclusive")
-    if config.auth_athenz_params or config.auth_athenz_secret:
-        raise BadSourceConfig("authAthenzParams is not supported; use authTokenSecret or tls")
-    if config.auth_token_secret and config.tls and config.tls.client_cert_secret:
-        raise BadSourceConfig("authTokenSecret and tls.clientCertSecret: one says who we are")
 
 
 def _where(message: "Message") -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 import base64
 import json
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bireme.storage.ports import StorageUnavailable
-from tests.servers import process, pulsar
+from tests.servers import certificates, process, pulsar
 from tests.servers.waiting import until
+
+REF = {"name": "pulsar", "key": "x"}
 
 
 @pytest.fixture
@@ -121,6 +125,25 @@ async def test_a_token_opens_the_broker_and_a_wrong_one_is_told(
     await until(lambda: bench.bank.status()[0].state == "listening", "it comes back")
 
 
+async def test_a_certificate_opens_a_broker_that_the_authority_vouches_for(
+    bench: Any, tmp_path: Path
+) -> None:
+    authority = certificates.authority(tmp_path)
+    own, client = (certificates.signed(tmp_path, authority, name) for name in ("broker", "client"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.certificate)
+    context.load_cert_chain(own.certificate, own.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    texts = {"ca": authority.texts[0], "cert": client.texts[0], "key": client.texts[1]}
+    bench.secrets.values |= {("pulsar", name): text.encode() for name, text in texts.items()}
+    refs = {"caCertSecret": "ca", "clientCertSecret": "cert", "clientKeySecret": "key"}
+    tls = {field: {"name": "pulsar", "key": key} for field, key in refs.items()}
+    async with pulsar.running(pulsar.Pulsar(tls=context)) as guarded:
+        await apply(bench, guarded, tls=tls)
+        guarded.send(b"1")
+        assert json.loads((await bench.arrived(1))[0].data)["body"] == 1
+        await bench.bank.remove("default", "hooks")
+
+
 async def test_a_topic_that_is_missing_is_told(bench: Any, broker: pulsar.Pulsar) -> None:
     await apply(bench, broker, topics=["nowhere"])
     assert "TopicNotFound" in bench.bank.status()[0].error
@@ -140,7 +163,17 @@ async def test_a_broker_that_is_away_is_named(bench: Any, broker: pulsar.Pulsar)
         ({"url": "broker:6650"}, "url is 'broker:6650'"),
         ({"topics": []}, "topics is missing"),
         ({"type": "failover"}, "type is 'failover': shared or exclusive"),
-        ({"authAthenzParams": {"a": "b"}}, "authAthenzParams is not supported"),
+        ({"authAthenzParams": {"a": "b"}}, "authAthenzParams.providerDomain is missing"),
+        ({"authAthenzSecret": REF}, "the key to authAthenzParams, which is missing"),
+        (
+            {"authAthenzParams": {"providerDomain": "p", "ztsUrl": "http://z"}},
+            "authAthenzSecret is missing",
+        ),
+        ({"tls": {"clientCertSecret": REF}}, "clientCertSecret and clientKeySecret go together"),
+        (
+            {"authTokenSecret": REF, "tls": {"clientCertSecret": REF, "clientKeySecret": REF}},
+            "one says who we are",
+        ),
     ],
 )
 async def test_a_config_that_cannot_work_is_refused(

@@ -1,10 +1,10 @@
-"""The triggers azureEventHubs, azureServiceBus and pulsar.
+"""The triggers azureEventHubs and azureServiceBus.
 
 There is no such service on one machine: what is under test here is ours up to the library's client, which a recorder
 with the library's own methods stands in for. The messages are the libraries' own.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -122,66 +122,10 @@ async def test_a_connection_string_that_is_none_is_not_shown(make_event: Any) ->
     assert "hunter2" not in str(failure.value)
 
 
-class Pulsar:
-    """`pulsar.Client` as far as it is used."""
-
-    made: ClassVar["list[Pulsar]"] = []
-
-    def __init__(self, url: str, **options: Any) -> None:
-        self.url, self.options = url, options
-        self.sent: list[tuple[str, bytes, dict[str, str]]] = []
-        self.closed = 0
-        Pulsar.made.append(self)
-
-    def get_topic_partitions(self, topic: str) -> list[str]:
-        return [topic]
-
-    def create_producer(self, topic: str, send_timeout_millis: int) -> Any:
-        return PulsarProducer(self, topic)
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class PulsarProducer:
-    def __init__(self, client: Pulsar, topic: str) -> None:
-        self.client, self.topic = client, topic
-
-    def send(self, content: bytes, properties: dict[str, str]) -> None:
-        self.client.sent.append((self.topic, content, properties))
-
-    def close(self) -> None:
-        pass
-
-
-async def test_a_topic_of_pulsar_gets_one_message_by_one_client(
-    monkeypatch: pytest.MonkeyPatch, make_event: Any
-) -> None:
-    Pulsar.made = []
-    monkeypatch.setattr("pulsar.Client", Pulsar)
-    block = {
-        "url": "pulsar://b:6650", "topic": "builds", "authTokenSecret": ref("token"),
-        "payload": payload(),
-    }  # fmt: skip
-    async with Actor("pulsar", token="pulsar-token") as actor:
-        for id in ("f1", "f2"):
-            await actor.fire({"a": make_event("e1")}, id=id, **block)
-    [client] = Pulsar.made
-    assert client.sent == [("builds", b'{"n":1}', {"idempotency-key": id}) for id in ("f1", "f2")]
-    assert "authentication" in client.options
-    assert client.closed == 1
-
-
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "no hub": ("azureEventHubs", {"fqdn": "x"}, "azureEventHubs.hubName is missing"),
     "neither": ("azureServiceBus", {}, "needs queueName or topicName"),
     "both": ("azureServiceBus", {"queueName": "q", "topicName": "t"}, "one of them"),
-    "no topic": ("pulsar", {"url": "pulsar://b"}, "pulsar.topic is missing"),
-    "athenz": (
-        "pulsar",
-        {"url": "u", "topic": "t", "payload": payload(), "authAthenzParams": {"a": "b"}},
-        "pulsar.authAthenzParams is not supported",
-    ),
 }
 
 

@@ -1,11 +1,13 @@
 """A fake of Apache Pulsar's broker: its binary protocol over TCP. The broker is far too large to fetch for tests.
 
-Faithful in what a consumer meets: connecting (with a token, when one is set), lookup, subscriptions that outlive their
-consumers, permits, acknowledgement, redelivery of what was not acknowledged. Messages come one by one, uncompressed.
+Faithful in what a consumer meets: connecting (with a token, when one is set; by TLS, when it has a context), lookup,
+subscriptions that outlive their consumers, permits, acknowledgement, redelivery of what was not acknowledged; and what
+a producer meets, a receipt for each message. Messages come one by one, uncompressed.
 """
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.servers import process
 _CONNECT, _CONNECTED, _SUBSCRIBE, _MESSAGE, _ACK, _FLOW = 2, 3, 4, 9, 10, 11
 _SUCCESS, _ERROR, _CLOSE_CONSUMER, _PING, _PONG, _REDELIVER = 13, 14, 16, 18, 19, 20
 _METADATA, _METADATA_ANSWER, _LOOKUP, _LOOKUP_ANSWER, _ACK_ANSWER = 21, 22, 23, 24, 38
+_PRODUCER, _SEND, _RECEIPT, _CLOSE_PRODUCER, _PRODUCING = 5, 6, 7, 15, 17
 _UNAUTHENTICATED, _NO_TOPIC, _BUSY = 3, 11, 5
 PUBLISHED_MS = 1795701600123  # 2026-11-26 14:00:00.123 UTC
 
@@ -57,9 +60,13 @@ class Consumer:
 
 
 class Pulsar:
-    """Topics by full name; the first is there. With `token` set, nobody else gets in."""
+    """Topics by full name; the first is there. With `token` set, nobody else gets in. `logins` are (method, data) of
+    those who came, `produced` is (topic, body, properties) of what they sent."""
 
-    def __init__(self, token: str = "") -> None:
+    def __init__(self, token: str = "", tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
+        self.logins: list[tuple[str, str]] = []
+        self.produced: list[tuple[str, bytes, dict[str, str]]] = []
         self.port = process.free_port()
         self.token = token
         self.topics: dict[str, list[tuple[bytes, str]]] = {"persistent://public/default/orders": []}
@@ -68,7 +75,7 @@ class Pulsar:
 
     @property
     def url(self) -> str:
-        return f"pulsar://127.0.0.1:{self.port}"
+        return f"pulsar{'+ssl' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def send(self, body: bytes, key: str = "", topic: str = "orders") -> int:
         name = f"persistent://public/default/{topic}"
@@ -116,27 +123,30 @@ class Peer:
         self.reader = reader
         self.writer = writer
         self.consumers: dict[int, Consumer] = {}
+        self.producers: dict[int, str] = {}
 
     async def talk(self) -> None:
         while True:
             size = int.from_bytes(await self.reader.readexactly(4))
             frame = await self.reader.readexactly(size)
-            command = _decoded(frame[4 : 4 + int.from_bytes(frame[:4])])
+            end = 4 + int.from_bytes(frame[:4])
+            command = _decoded(frame[4:end])
             kind = command[1][0]
-            self._handle(kind, _decoded(command[kind][0]))
+            self._handle(kind, _decoded(command[kind][0]), frame[end:])
             self.broker.deliver()
 
     def send(self, command: bytes, payload: bytes = b"") -> None:
         frame = len(command).to_bytes(4) + command + payload
         self.writer.write(len(frame).to_bytes(4) + frame)
 
-    def _handle(self, kind: int, given: dict[int, list[Any]]) -> None:
+    def _handle(self, kind: int, given: dict[int, list[Any]], payload: bytes) -> None:
         if kind == _CONNECT:
             self._connect(given)
         elif kind == _METADATA:
             self.send(_command(_METADATA_ANSWER, {1: 0, 2: given[2][0], 3: 0}))
         elif kind == _LOOKUP:
-            answer = {1: self.broker.url.encode(), 3: 1, 4: given[2][0], 5: 1}
+            place = 2 if self.broker.tls else 1
+            answer = {place: self.broker.url.encode(), 3: 1, 4: given[2][0], 5: 1}
             self.send(_command(_LOOKUP_ANSWER, answer))
         elif kind == _SUBSCRIBE:
             self._subscribe(given)
@@ -151,9 +161,29 @@ class Peer:
             self.send(_command(_SUCCESS, {1: given[2][0]}))
         elif kind == _PING:
             self.send(_command(_PONG, {}))
+        else:
+            self._produce(kind, given, payload)
+
+    def _produce(self, kind: int, given: dict[int, list[Any]], payload: bytes) -> None:
+        if kind == _PRODUCER:
+            self.producers[given[2][0]] = given[1][0].decode()
+            answer = {1: given[3][0], 2: b"fake-1", 3: (1 << 64) - 1}
+            self.send(_command(_PRODUCING, answer))
+        elif kind == _SEND:
+            # Behind a magic number and a checksum.
+            end = 10 + int.from_bytes(payload[6:10])
+            pairs = [_decoded(one) for one in _decoded(payload[10:end]).get(4, [])]
+            properties = {one[1][0].decode(): one[2][0].decode() for one in pairs}
+            self.broker.produced.append((self.producers[given[1][0]], payload[end:], properties))
+            place = {1: 7, 2: len(self.broker.produced)}
+            self.send(_command(_RECEIPT, {1: given[1][0], 2: given[2][0], 3: place}))
+        elif kind == _CLOSE_PRODUCER:
+            self.send(_command(_SUCCESS, {1: given[2][0]}))
 
     def _connect(self, given: dict[int, list[Any]]) -> None:
-        if self.broker.token and given.get(3, [b""])[0].decode() != self.broker.token:
+        method, data = (given.get(field, [b""])[0].decode() for field in (5, 3))
+        self.broker.logins.append((method, data))
+        if self.broker.token and data != self.broker.token:
             self.send(_command(_ERROR, {1: 0, 2: _UNAUTHENTICATED, 3: b"Failed to authenticate"}))
             self.writer.close()
         else:
@@ -185,7 +215,7 @@ class Peer:
 
 @contextlib.asynccontextmanager
 async def running(broker: Pulsar) -> AsyncIterator[Pulsar]:
-    server = await asyncio.start_server(broker.serve, "127.0.0.1", broker.port)
+    server = await asyncio.start_server(broker.serve, "127.0.0.1", broker.port, ssl=broker.tls)
     try:
         yield broker
     finally:
