@@ -14,6 +14,7 @@ import msgspec
 from bireme.kit.errors import ServiceError
 from events import fields
 from events.ports import Asker, BadSourceConfig, EventsError
+from events.sigv4 import Keys
 
 _CONNECT_S = 5.0
 _READ_S = 30.0
@@ -137,6 +138,25 @@ class Aws:
             "aws_secret_access_key": given["SecretAccessKey"],
             "aws_session_token": given["SessionToken"],
         }
+
+
+class EngineKeys:
+    """The keys that AWS tools find where the engine runs: environment, profile, instance or pod role."""
+
+    def __init__(self) -> None:
+        self._session: Any = None
+
+    async def __call__(self) -> Keys:
+        """Kept, and renewed when they are about to expire. Raises AwsError where there are none."""
+        from aiobotocore.session import get_session
+
+        self._session = self._session or get_session()
+        with speaking_to("the credentials of the engine"):
+            found = await self._session.get_credentials()
+            if found is None:
+                raise AwsError("the engine has no AWS credentials: no environment, profile or role")
+            keys = await found.get_frozen_credentials()
+        return Keys(keys.access_key, keys.secret_key, keys.token or "")
 
 
 def _pem() -> Any:

@@ -9,8 +9,8 @@ import aiohttp
 import yarl
 
 from bireme.kit.errors import ServiceError
-from events import fields
-from events.buckets import objects, sigv4
+from events import fields, sigv4
+from events.buckets import objects
 from events.buckets.objects import Change, NotANotification, Wanted
 from events.ports import BadSourceConfig, EventsError, PoisonMessage, Surroundings
 

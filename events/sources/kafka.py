@@ -28,9 +28,10 @@ import structlog
 
 from bireme.kit.backoff import Backoff
 from bireme.kit.errors import BiremeError, ServiceError
-from events import fields, kafka, kafka_group, tls
+from events import fields, kafka, kafka_group, kafka_msk, tls
 from events.kafka_avro import AvroBodies
 from events.kafka_messages import Batch, Mark, Messages, fact_of, place_of
+from events.kafka_msk import AwsMskIamAuth
 from events.pace import Pace
 from events.ports import BadSourceConfig, Publish, Surroundings
 from events.registry import sources
@@ -72,7 +73,7 @@ class KafkaSource:
         sasl: kafka.Sasl | None = None
         config: str = ""
         schema_registry: SchemaRegistry | None = None
-        aws_msk_iam_auth: dict[str, Any] | None = None
+        aws_msk_iam_auth: AwsMskIamAuth | None = None
         metadata: dict[str, str] | None = None
         filter: fields.Filter | None = None
 
@@ -122,7 +123,7 @@ class KafkaSource:
             max_partition_fetch_bytes=4 << 20,
             isolation_level="read_committed",
             **kafka_group.options(config.consumer_group),
-            **kafka.access(config.tls, config.sasl, self._around.secrets, self._around.place),
+            **self._access(),
         )
         try:
             await consumer.start()
@@ -132,20 +133,25 @@ class KafkaSource:
         finally:
             await kafka.hang_up(consumer)
 
+    def _access(self) -> dict[str, Any]:
+        config, around = self._config, self._around
+        if config.aws_msk_iam_auth is not None:
+            return kafka_msk.access(config.aws_msk_iam_auth, config.tls, around)
+        return kafka.access(config.tls, config.sasl, around.secrets, around.place)
+
     async def _why(self, error: Exception) -> str:
         """The library keeps to itself why it could not connect: ask the first broker ourselves."""
         from aiokafka.conn import create_conn
         from aiokafka.errors import KafkaConnectionError, KafkaError
 
-        config, around = self._config, self._around
+        config = self._config
         if not isinstance(error, KafkaConnectionError):
             return tls.told(error)
-        if not (config.tls or config.sasl):
+        if not (config.tls or config.sasl or config.aws_msk_iam_auth):
             return "no broker answers"
         host, _, port = kafka.addresses(config.url)[0].rpartition(":")
-        access = kafka.access(config.tls, config.sasl, around.secrets, around.place)
         try:
-            (await create_conn(host, int(port), request_timeout_ms=5000, **access)).close()
+            (await create_conn(host, int(port), request_timeout_ms=5000, **self._access())).close()
         except (KafkaError, OSError, TimeoutError, ValueError) as reason:
             return tls.told(reason)
         return tls.told(error)
@@ -325,9 +331,9 @@ def _check(config: KafkaSource.Config) -> None:
     if group is None and not str(config.partition).isdigit():
         raise BadSourceConfig(f"partition is '{config.partition}': a number, or a consumerGroup")
     kafka.check(config.sasl)
+    kafka_msk.check(config.aws_msk_iam_auth, config.sasl)
     unsupported = {
         "config": config.config,
-        "awsMskIamAuth": config.aws_msk_iam_auth,
     }
     for name, value in unsupported.items():
         if value:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from events.buckets import sigv4
+from events import sigv4
 from tests.servers import minio, moto, process
 from tests.servers.waiting import until
 
