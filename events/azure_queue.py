@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hmac
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from email.utils import format_datetime, parsedate_to_datetime
@@ -12,10 +13,13 @@ from urllib.parse import parse_qsl, urlsplit
 import aiohttp
 
 from bireme.kit.clock import Clock
-from events import rest
+from events import azure_identity, rest
+from events.azure_identity import Identity
 from events.ports import BadSourceConfig
 from events.streams import ServerAway
 
+_ENDPOINT = "https://{}.queue.core.windows.net"
+_NAME = re.compile(r"[a-z0-9]{3,24}")
 _VERSION = "2021-12-02"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _MOST_ANSWER = 16 << 20
@@ -32,7 +36,7 @@ class Message(NamedTuple):
 
 
 class Account(NamedTuple):
-    """Where the queues are, and what opens them: a key or a shared access signature."""
+    """Where the queues are, and what opens them: a key, a shared access signature, or else an identity."""
 
     endpoint: str
     name: str
@@ -61,14 +65,29 @@ class Account(NamedTuple):
             )
         return cls(endpoint.rstrip("/"), name, key, signature)
 
+    @classmethod
+    def named(cls, name: str) -> "Account":
+        """In Azure's public cloud, opened by an identity. Raises BadSourceConfig for what is no name of an account."""
+        if not _NAME.fullmatch(name):
+            raise BadSourceConfig(
+                f"storageAccountName is {name!r}: 3 to 24 small letters and digits"
+            )
+        return cls(_ENDPOINT.format(name), name, b"", "")
+
 
 class Queue:
-    """One queue of an account."""
+    """One queue of an account. `identity` opens one that nothing else opens."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, account: Account, name: str, clock: Clock
+        self,
+        session: aiohttp.ClientSession,
+        account: Account,
+        name: str,
+        clock: Clock,
+        identity: Identity,
     ) -> None:
         self._session = session
+        self._identity = identity
         self._account = account
         self._url = f"{account.endpoint}/{name}"
         self._clock = clock
@@ -96,8 +115,11 @@ class Queue:
             "x-ms-date": format_datetime(self._clock.now(), usegmt=True),
             "x-ms-version": _VERSION,
         }
-        if not signed:
+        if self._account.key:
             headers["Authorization"] = _authorization(self._account, method, url, query, headers)
+        elif not signed:
+            token = await self._identity.token(azure_identity.STORAGE)
+            headers["Authorization"] = f"Bearer {token}"
         try:
             async with self._session.request(
                 method,

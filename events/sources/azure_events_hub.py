@@ -8,6 +8,8 @@
           sharedAccessKeyName: {name: azure, key: policy}
           sharedAccessKey: {name: azure, key: key}
 
+Without both keys the hub is opened by the identity of this machine.
+
 Payload: `{"id", "partitionKey", "body": "<base64>", "metadata": {…}}`.
 
 Where we are in each partition is kept in the very commit of the events: each is one event, across crashes and restarts.
@@ -22,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bireme.kit.supervise import TaskScope
-from events import fields, streams
+from events import azure_identity, fields, streams
+from events.azure_identity import Identity
 from events.patience import publish_until_durable
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
@@ -57,10 +60,8 @@ class AzureEventsHubSource:
             raise BadSourceConfig("fqdn is missing: such as shop.servicebus.windows.net")
         if config.endpoint and not config.endpoint.startswith("amqp://"):
             raise BadSourceConfig(f"endpoint is {config.endpoint!r}: such as amqp://localhost:5672")
-        if config.shared_access_key_name is None or config.shared_access_key is None:
-            raise BadSourceConfig("sharedAccessKeyName and sharedAccessKey are both needed")
+        _check_access(config)
         self._config = config
-        self._refs = (config.shared_access_key_name, config.shared_access_key)
         self._around = surroundings
 
     async def run(self, publish: Publish) -> None:
@@ -96,26 +97,35 @@ class AzureEventsHubSource:
     async def _connected(self) -> "AsyncIterator[EventHubConsumerClient]":
         try:
             from azure.eventhub import exceptions
-            from azure.eventhub.aio import EventHubConsumerClient
         except ImportError as error:
             raise streams.missing("azure", "azureEventsHub") from error
         hub = self._config.hub_name
-        client = EventHubConsumerClient.from_connection_string(
-            self._access(), _GROUP, eventhub_name=hub, retry_total=0
-        )
+        shown = "sharedAccessKey" if self._config.shared_access_key else "our identity"
         try:
-            async with client:
+            async with Identity() as identity, await self._client(identity) as client:
                 yield client
         except exceptions.AuthenticationError as error:
-            raise streams.ServerAway(f"hub {hub}: sharedAccessKey was refused: {error}") from error
+            raise streams.ServerAway(f"hub {hub}: {shown} was refused: {error}") from error
         except (exceptions.EventHubError, OSError, ValueError) as error:
             raise streams.ServerAway(f"hub {hub}: {error or type(error).__name__}") from error
 
-    def _access(self) -> str:
-        around, config = self._around, self._config
-        name, key = (
-            fields.secret(around.secrets, around.place, one).decode() for one in self._refs
+    async def _client(self, identity: Identity) -> "EventHubConsumerClient":
+        from azure.eventhub.aio import EventHubConsumerClient
+
+        config = self._config
+        if config.shared_access_key_name and config.shared_access_key:
+            access = self._access(config.shared_access_key_name, config.shared_access_key)
+            return EventHubConsumerClient.from_connection_string(
+                access, _GROUP, eventhub_name=config.hub_name, retry_total=0
+            )
+        credential = await identity.credential(azure_identity.EVENT_HUBS)
+        return EventHubConsumerClient(
+            config.fqdn, config.hub_name, _GROUP, credential, retry_total=0
         )
+
+    def _access(self, *refs: fields.SecretRef) -> str:
+        around, config = self._around, self._config
+        name, key = (fields.secret(around.secrets, around.place, one).decode() for one in refs)
         host = urlsplit(config.endpoint).netloc or config.fqdn
         emulator = ";UseDevelopmentEmulator=true" if config.endpoint else ""
         return f"Endpoint=sb://{host}/;SharedAccessKeyName={name};SharedAccessKey={key}{emulator}"
@@ -147,6 +157,20 @@ class AzureEventsHubSource:
         # For a bus outside of our database, where the place is noted after the event.
         dedup = f"{partition}:{found.sequence_number}@{found.enqueued_time}"
         return streams.event(payload, self._config.metadata, dedup=dedup)
+
+
+def _check_access(config: AzureEventsHubSource.Config) -> None:
+    given = [config.shared_access_key_name, config.shared_access_key]
+    if all(given):
+        return
+    if any(given):
+        raise BadSourceConfig("sharedAccessKeyName and sharedAccessKey go together")
+    if config.endpoint:
+        raise BadSourceConfig("endpoint needs sharedAccessKeyName and sharedAccessKey")
+    if not azure_identity.is_namespace(config.fqdn):
+        raise BadSourceConfig(
+            f"fqdn is {config.fqdn!r}: without sharedAccessKey such as shop.servicebus.windows.net"
+        )
 
 
 def _raw(found: "EventData") -> bytes:

@@ -9,6 +9,9 @@
           jsonBody: true
           waitTimeInSeconds: 3
 
+Without `connectionString`, `storageAccountName: shop` is opened by the identity of this machine. That needs the extra
+`azure`.
+
 Payload: `{"body": …, "messageID": …, "insertionTime": "2026-11-26T14:00:00Z", "metadata": {…}}`.
 
 A message is deleted after its event is durable, and is one event however often it is delivered.
@@ -21,6 +24,7 @@ from typing import Any
 import structlog
 
 from events import azure_queue, fields, rest, streams
+from events.azure_identity import Identity
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
 
@@ -49,23 +53,20 @@ class AzureQueueStorageSource:
         if not config.queue_name:
             raise BadSourceConfig("queueName is missing: write the name of the queue")
         if config.connection_string is None:
-            raise BadSourceConfig(
-                "connectionString is missing: storageAccountName with an identity of the machine"
-                " is not supported"
-            )
+            if not config.storage_account_name:
+                raise BadSourceConfig("write connectionString, or storageAccountName: where to go")
+            azure_queue.Account.named(config.storage_account_name)
         if (config.wait_time_in_seconds or 0) < 0:
             raise BadSourceConfig("waitTimeInSeconds is the pause after an empty answer, from 1")
         self._config = config
-        self._connection = config.connection_string
         self._around = surroundings
         self._forward = streams.Forwarder[azure_queue.Message](surroundings, self._event, _where)
 
     async def run(self, publish: Publish) -> None:
         config, around = self._config, self._around
-        text = fields.secret(around.secrets, around.place, self._connection).decode()
-        async with rest.session() as session:
-            account = azure_queue.Account.parse(text)
-            queue = azure_queue.Queue(session, account, config.queue_name, around.clock)
+        async with rest.session() as session, Identity() as identity:
+            name, account = config.queue_name, self._account()
+            queue = azure_queue.Queue(session, account, name, around.clock, identity)
             while True:
                 messages = await queue.receive(_HIDDEN_S)
                 around.ready()
@@ -73,6 +74,13 @@ class AzureQueueStorageSource:
                     await self._handle(queue, messages, publish)
                 else:
                     await around.clock.sleep(config.wait_time_in_seconds or _WAIT_S)
+
+    def _account(self) -> azure_queue.Account:
+        config, around = self._config, self._around
+        if config.connection_string is None:
+            return azure_queue.Account.named(config.storage_account_name)
+        text = fields.secret(around.secrets, around.place, config.connection_string).decode()
+        return azure_queue.Account.parse(text)
 
     async def _handle(
         self, queue: azure_queue.Queue, messages: list[azure_queue.Message], publish: Publish

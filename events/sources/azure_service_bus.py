@@ -7,6 +7,9 @@
           queueName: orders            # or topicName and subscriptionName
           jsonBody: true
 
+Without `connectionString`, `fullyQualifiedNamespace: shop.servicebus.windows.net` is opened by the identity of this
+machine.
+
 Payload: `{"applicationProperties", "body", "contentType", "correlationID", "enqueuedTime", "messageID", "replyTo",
 "sequenceNumber", "subject", "metadata"}`.
 
@@ -21,14 +24,15 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from events import fields, streams
+from events import azure_identity, fields, streams
+from events.azure_identity import Identity
 from events.ports import BadSourceConfig, NewEvent, Publish, Surroundings
 from events.registry import sources
 from events.tls import Tls
 
 if TYPE_CHECKING:
     from azure.servicebus import ServiceBusReceivedMessage
-    from azure.servicebus.aio import ServiceBusReceiver
+    from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
 
 log = structlog.get_logger(__name__)
 
@@ -54,11 +58,7 @@ class AzureServiceBusSource:
         filter: fields.Filter | None = None
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
-        if config.connection_string is None:
-            raise BadSourceConfig(
-                "connectionString is missing: fullyQualifiedNamespace with an identity of the"
-                " machine is not supported"
-            )
+        _check_access(config)
         subscription = (config.topic_name, config.subscription_name)
         if any(subscription) != all(subscription) or bool(config.queue_name) == any(subscription):
             raise BadSourceConfig(
@@ -69,7 +69,6 @@ class AzureServiceBusSource:
                 "tls: the service shows certificates of public authorities; remove this field"
             )
         self._config = config
-        self._connection = config.connection_string
         self._around = surroundings
         self._name = config.queue_name or "/".join(subscription)
         self._forward = streams.Forwarder["ServiceBusReceivedMessage"](
@@ -91,35 +90,44 @@ class AzureServiceBusSource:
     async def _connected(self) -> "AsyncIterator[ServiceBusReceiver]":
         try:
             from azure.servicebus import exceptions
-            from azure.servicebus.aio import ServiceBusClient
         except ImportError as error:
             raise streams.missing("azure", "azureServiceBus") from error
-        config, around = self._config, self._around
-        text = fields.secret(around.secrets, around.place, self._connection).decode().strip()
+        shown = "the key in connectionString" if self._config.connection_string else "our identity"
         try:
-            client = ServiceBusClient.from_connection_string(text, retry_total=0)
+            async with (
+                Identity() as identity,
+                await self._client(identity) as client,
+                self._receiver(client) as receiver,
+            ):
+                yield receiver
+        except exceptions.ServiceBusAuthenticationError as error:
+            raise streams.ServerAway(
+                f"{self._name}: {shown} was refused: {error.inner_exception}"
+            ) from error
+        except (exceptions.ServiceBusError, OSError, ValueError) as error:
+            raise streams.ServerAway(f"{self._name}: {error or type(error).__name__}") from error
+
+    async def _client(self, identity: Identity) -> "ServiceBusClient":
+        from azure.servicebus.aio import ServiceBusClient
+
+        config, around = self._config, self._around
+        if config.connection_string is None:
+            credential = await identity.credential(azure_identity.SERVICE_BUS)
+            return ServiceBusClient(config.fully_qualified_namespace, credential, retry_total=0)
+        text = fields.secret(around.secrets, around.place, config.connection_string)
+        try:
+            return ServiceBusClient.from_connection_string(text.decode().strip(), retry_total=0)
         except ValueError as error:
             raise BadSourceConfig(
                 "connectionString is none: expected Endpoint=sb://…;SharedAccessKeyName=…;"
                 "SharedAccessKey=…"
             ) from error
-        try:
-            async with client:
-                receiver = (
-                    client.get_queue_receiver(config.queue_name)
-                    if config.queue_name
-                    else client.get_subscription_receiver(
-                        config.topic_name, config.subscription_name
-                    )
-                )
-                async with receiver:
-                    yield receiver
-        except exceptions.ServiceBusAuthenticationError as error:
-            raise streams.ServerAway(
-                f"{self._name}: the key in connectionString was refused: {error.inner_exception}"
-            ) from error
-        except (exceptions.ServiceBusError, OSError, ValueError) as error:
-            raise streams.ServerAway(f"{self._name}: {error or type(error).__name__}") from error
+
+    def _receiver(self, client: "ServiceBusClient") -> "ServiceBusReceiver":
+        config = self._config
+        if config.queue_name:
+            return client.get_queue_receiver(config.queue_name)
+        return client.get_subscription_receiver(config.topic_name, config.subscription_name)
 
     async def _settle(
         self, receiver: "ServiceBusReceiver", message: "ServiceBusReceivedMessage", is_poison: bool
@@ -153,6 +161,18 @@ class AzureServiceBusSource:
         # The message's id is its sender's own and may stand on two things; its place in the queue does not.
         dedup = f"{message.sequence_number}@{enqueued}"
         return streams.event(payload, self._config.metadata, dedup=dedup)
+
+
+def _check_access(config: AzureServiceBusSource.Config) -> None:
+    if config.connection_string is not None:
+        return
+    if not config.fully_qualified_namespace:
+        raise BadSourceConfig("write connectionString, or fullyQualifiedNamespace: where to go")
+    if not azure_identity.is_namespace(config.fully_qualified_namespace):
+        raise BadSourceConfig(
+            f"fullyQualifiedNamespace is {config.fully_qualified_namespace!r}:"
+            " such as shop.servicebus.windows.net"
+        )
 
 
 def _raw(message: "ServiceBusReceivedMessage") -> bytes:

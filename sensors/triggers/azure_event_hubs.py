@@ -10,7 +10,8 @@
         payload:
           - {src: {dependencyName: push, dataKey: body.ref}, dest: ref}
 
-The property `idempotency-key` is the firing's id. Needs the extra `azure`.
+Without both keys the hub is opened by the identity of this machine. The property `idempotency-key` is the firing's id.
+Needs the extra `azure`.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from typing import Any
 
 from bireme.kit.errors import MissingExtra
 from bireme.manifests.base import KeySelector
+from events import azure_identity
+from events.azure_identity import NoIdentity
 from events.model import Event
 from sensors import definition, fields, targets
 from sensors.clients import Clients
@@ -45,6 +48,7 @@ class AzureEventHubsTrigger:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.around = surroundings
+        self.identity = azure_identity.Identity()
         self.producers: Clients[Any] = Clients(lambda producer: producer.close())
 
     def prepare(self, given: Json, events: Mapping[str, Event], origin: Origin) -> Json:
@@ -52,11 +56,17 @@ class AzureEventHubsTrigger:
         for field in ("fqdn", "hubName", "payload"):
             if not block.get(field):
                 raise BadSensor(f"azureEventHubs.{field} is missing")
+        keys = [block.get("sharedAccessKeyName") or {}, block.get("sharedAccessKey") or {}]
+        if not any(keys) and not azure_identity.is_namespace(block["fqdn"]):
+            raise BadSensor(
+                f"azureEventHubs.fqdn is {block['fqdn']!r}: without sharedAccessKey such as"
+                " builds.servicebus.windows.net"
+            )
         return {
             "host": block["fqdn"],
             "hub": block["hubName"],
-            "name": block.get("sharedAccessKeyName") or {},
-            "key": block.get("sharedAccessKey") or {},
+            "name": keys[0],
+            "key": keys[1],
             "body": definition.payload(block, events).decode(),
         }
 
@@ -70,17 +80,22 @@ class AzureEventHubsTrigger:
         event = EventData(spec["body"])
         event.properties = {"idempotency-key": firing.id}
         try:
-            opening = partial(self._open, spec["host"], access)
-            async with self.producers.use(access, opening) as producer:
+            opening = partial(self._open, spec, access)
+            key = access or (spec["host"], spec["hub"])
+            async with self.producers.use(key, opening) as producer:
                 await producer.send_batch([event])
-        except (exceptions.EventHubError, OSError) as error:
+        except (exceptions.EventHubError, NoIdentity, OSError) as error:
             raise TriggerFailed(f"azureEventHubs: hub {spec['hub']}: {error}") from error
         return Receipt(kind="azureEventHubs", name=spec["hub"])
 
     async def close(self) -> None:
         await self.producers.close()
+        await self.identity.close()
 
     def _access(self, firing: Firing, spec: Json) -> str:
+        """The connection string; empty where our identity opens the hub."""
+        if not (spec["name"] or spec["key"]):
+            return ""
         credentials = Credentials(self.around.secrets, firing.namespace, "azureEventHubs")
         name = credentials.text(spec["name"], "sharedAccessKeyName")
         key = credentials.text(spec["key"], "sharedAccessKey")
@@ -89,8 +104,11 @@ class AzureEventHubsTrigger:
             f"EntityPath={spec['hub']}"
         )
 
-    async def _open(self, host: str, access: str) -> Any:
+    async def _open(self, spec: Json, access: str) -> Any:
         from azure.eventhub.aio import EventHubProducerClient
 
-        await targets.check_all(self.around.reach, [host], "azureEventHubs")
-        return EventHubProducerClient.from_connection_string(access)
+        await targets.check_all(self.around.reach, [spec["host"]], "azureEventHubs")
+        if access:
+            return EventHubProducerClient.from_connection_string(access)
+        credential = await self.identity.credential(azure_identity.EVENT_HUBS)
+        return EventHubProducerClient(spec["host"], spec["hub"], credential)

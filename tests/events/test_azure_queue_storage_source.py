@@ -150,7 +150,7 @@ def test_a_connection_string_that_cannot_work_is_told_without_its_words(text: st
     ("config", "complaint"),
     [
         ({"queueName": ""}, "queueName is missing"),
-        ({"connectionString": None, "storageAccountName": "shop"}, "is not supported"),
+        ({"connectionString": None}, "write connectionString, or storageAccountName"),
         ({"waitTimeInSeconds": -1}, "waitTimeInSeconds"),
     ],
 )

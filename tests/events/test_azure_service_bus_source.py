@@ -123,7 +123,11 @@ async def test_a_service_that_is_away_is_named(bench: Any, bus: azure_bus.AzureB
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
-        ({"connectionString": None}, "connectionString is missing"),
+        ({"connectionString": None}, "write connectionString, or fullyQualifiedNamespace"),
+        (
+            {"connectionString": None, "fullyQualifiedNamespace": "evil.example"},
+            "such as shop.servicebus.windows.net",
+        ),
         ({"topicName": "shop"}, "write queueName, or topicName and subscriptionName"),
         ({"queueName": "", "topicName": "shop"}, "write queueName, or topicName"),
         ({"tls": {"insecureSkipVerify": True}}, "tls: the service shows"),

@@ -4,12 +4,14 @@ There is no such service on one machine: what is under test here is ours up to t
 with the library's own methods stands in for. The messages are the libraries' own.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from sensors.errors import BadSensor, TriggerFailed
 from tests.sensors.acting import Actor, payload, ref
+from tests.servers import azure_machine, webapi
 
 
 class Recorder:
@@ -122,8 +124,71 @@ async def test_a_connection_string_that_is_none_is_not_shown(make_event: Any) ->
     assert "hunter2" not in str(failure.value)
 
 
+@pytest.fixture
+async def machine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[azure_machine.Machine]:
+    fake = azure_machine.Machine()
+    for name, value in fake.environment.items():
+        monkeypatch.setenv(name, value)
+    async with webapi.running(fake):
+        yield fake
+
+
+HOST = "b.servicebus.windows.net"
+IDENTITIES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "azureEventHubs": (
+        "azure.eventhub.aio.EventHubProducerClient", "https://eventhubs.azure.net",
+        {"fqdn": HOST, "hubName": "builds"},
+    ),
+    "azureServiceBus": (
+        "azure.servicebus.aio.ServiceBusClient", "https://servicebus.azure.net",
+        {"fullyQualifiedNamespace": HOST, "queueName": "builds"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", IDENTITIES)
+async def test_without_a_key_the_identity_of_the_machine_opens_azure(
+    monkeypatch: pytest.MonkeyPatch, make_event: Any, machine: azure_machine.Machine, kind: str
+) -> None:
+    path, resource, block = IDENTITIES[kind]
+    recorder, opened = Recorder(), []
+
+    def opening(host: str, *given: Any) -> Recorder:
+        opened.append((host, given[-1]))
+        return recorder
+
+    monkeypatch.setattr(path, opening)
+    async with Actor(kind) as actor:
+        for id in ("f1", "f2"):
+            await actor.fire({"a": make_event("e1")}, id=id, **block, payload=payload())
+        [(host, credential)] = opened
+        found = await credential.get_token(f"{resource}/.default")
+    assert (host, found.token) == (HOST, machine.token(resource))
+    assert len(recorder.sent) >= 2
+
+
+@pytest.mark.parametrize("kind", IDENTITIES)
+async def test_a_machine_without_an_identity_is_worth_a_retry(
+    make_event: Any, machine: azure_machine.Machine, kind: str
+) -> None:
+    machine.is_nobody = True
+    async with Actor(kind) as actor:
+        with pytest.raises(TriggerFailed, match=f"{kind}: .*builds: Azure gives this machine no"):
+            await actor.fire({"a": make_event("e1")}, **IDENTITIES[kind][2], payload=payload())
+
+
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "no hub": ("azureEventHubs", {"fqdn": "x"}, "azureEventHubs.hubName is missing"),
+    "a hub elsewhere": (
+        "azureEventHubs",
+        {"fqdn": "evil.example", "hubName": "h", "payload": payload()},
+        "azureEventHubs.fqdn is 'evil.example'",
+    ),
+    "a namespace elsewhere": (
+        "azureServiceBus",
+        {"fullyQualifiedNamespace": "evil.example", "queueName": "q", "payload": payload()},
+        "azureServiceBus.fullyQualifiedNamespace is 'evil.example'",
+    ),
     "neither": ("azureServiceBus", {}, "needs queueName or topicName"),
     "both": ("azureServiceBus", {"queueName": "q", "topicName": "t"}, "one of them"),
 }

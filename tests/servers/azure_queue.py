@@ -21,6 +21,7 @@ class AzureQueue(webapi.WebApi):
 
     def __init__(self) -> None:
         super().__init__()
+        self.token_of_machine = ""
         self.visible: list[tuple[str, str]] = []
         self.hidden: dict[str, tuple[str, str, str]] = {}
         self.deleted: list[str] = []
@@ -42,7 +43,8 @@ class AzureQueue(webapi.WebApi):
         self.hidden.clear()
 
     async def reply(self, request: web.Request) -> web.StreamResponse:
-        if not self._is_signed(request):
+        bearer = f"Bearer {self.token_of_machine}"
+        if request.headers.get("Authorization") != bearer and not self._is_signed(request):
             return _error(403, "AuthenticationFailed")
         queue, _, name = request.path.removeprefix(f"/{ACCOUNT}/").partition("/messages")
         if queue != "orders":
