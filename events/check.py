@@ -5,6 +5,7 @@ Called with the `spec` as plain JSON values; opens nothing.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from bireme.kit.errors import MissingExtra, UserError
@@ -36,6 +37,20 @@ def faults(spec: Mapping[str, Any]) -> Iterator[Fault]:
         expression = getattr(getattr(config, "filter", None), "expression", None)
         if expression is not None:
             yield from _filter(expression, f"{path}.filter.expression")
+
+
+def doubts(spec: Mapping[str, Any]) -> Iterator[Fault]:
+    """What a source would take and do nothing about: said by kinds that have `doubts(config)`."""
+    for one in _events(spec):
+        if one.place.kind not in sources:
+            continue
+        said = getattr(sources[one.place.kind], "doubts", None)
+        if said is None:
+            continue
+        path = f"spec.{one.place.kind}.{one.place.subject}"
+        with suppress(UserError):  # a fault, which is told
+            config = fields.decode(sources[one.place.kind].Config, one.config, path)
+            yield from ((f"{path}.{field}", doubt) for field, doubt in said(config))
 
 
 def _refusal(one: Configured, config: Any) -> str:

@@ -19,7 +19,7 @@ told too, for those who look at its lag. A source without a group goes on where 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ import structlog
 
 from bireme.kit.backoff import Backoff
 from bireme.kit.errors import BiremeError, ServiceError
-from events import fields, kafka, kafka_group, kafka_msk, tls
+from events import fields, kafka, kafka_config, kafka_group, kafka_msk, tls
 from events.kafka_avro import AvroBodies
 from events.kafka_messages import Batch, Mark, Messages, fact_of, place_of
 from events.kafka_msk import AwsMskIamAuth
@@ -81,6 +81,7 @@ class KafkaSource:
         _check(config)
         self._config = config
         self._around = surroundings
+        self._settings = kafka_config.parse(config.config)
         self._avro = _avro(config, surroundings)
         self._messages = Messages(
             surroundings.place,
@@ -96,6 +97,14 @@ class KafkaSource:
         self._moving = asyncio.Lock()
         self._stands = 0
         self._fault: Exception | None = None
+
+    @staticmethod
+    def doubts(config: Config) -> Iterator[tuple[str, str]]:
+        """Fields that are read and have no effect."""
+        for path in kafka_config.parse(config.config).unused:
+            yield f"config.{path}", "this setting has no counterpart here and no effect"
+        if config.schema_registry and not config.json_body:
+            yield "schemaRegistry", "no effect without `jsonBody: true`: bodies stay base64 of Avro"
 
     async def run(self, publish: Publish) -> None:
         self._marks, self._told, self._fault = {}, {}, None
@@ -115,13 +124,17 @@ class KafkaSource:
         from aiokafka.errors import KafkaError
 
         config = self._config
+        options = {
+            "client_id": f"bireme-{self._around.place.name}",
+            "max_partition_fetch_bytes": 4 << 20,
+            **self._settings.options,
+        }
         consumer = AIOKafkaConsumer(
             bootstrap_servers=kafka.addresses(config.url),
-            client_id=f"bireme-{self._around.place.name}",
             enable_auto_commit=False,
             auto_offset_reset="latest",  # until we have said where we stand
-            max_partition_fetch_bytes=4 << 20,
             isolation_level="read_committed",
+            **options,
             **kafka_group.options(config.consumer_group),
             **self._access(),
         )
@@ -221,7 +234,8 @@ class KafkaSource:
         theirs = await consumer.committed(partition) if group else None
         known = [offset for offset in (ours and ours.offset, theirs) if offset is not None]
         if not known:
-            ends = consumer.beginning_offsets if group and group.oldest else consumer.end_offsets
+            is_oldest = group and (group.oldest or self._settings.oldest)
+            ends = consumer.beginning_offsets if is_oldest else consumer.end_offsets
             return Mark((await ends([partition]))[partition])
         oldest = (await consumer.beginning_offsets([partition]))[partition]
         if max(known) < oldest:
@@ -332,12 +346,6 @@ def _check(config: KafkaSource.Config) -> None:
         raise BadSourceConfig(f"partition is '{config.partition}': a number, or a consumerGroup")
     kafka.check(config.sasl)
     kafka_msk.check(config.aws_msk_iam_auth, config.sasl)
-    unsupported = {
-        "config": config.config,
-    }
-    for name, value in unsupported.items():
-        if value:
-            raise BadSourceConfig(f"{name} is not supported: remove it")
 
 
 def _avro(config: KafkaSource.Config, around: Surroundings) -> AvroBodies | None:

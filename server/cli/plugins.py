@@ -15,8 +15,9 @@ def problems(manifest: Manifest[Any]) -> Iterator[Problem]:
 
         for path, message in check.faults(manifest.raw.get("spec") or {}):
             yield manifest.problem(message, path)
-        for path, message in check.unknown(manifest.raw.get("spec") or {}):
-            yield manifest.problem(message, path, severity="warning")
+        for say in (check.unknown, check.doubts):
+            for path, message in say(manifest.raw.get("spec") or {}):
+                yield manifest.problem(message, path, severity="warning")
     elif isinstance(manifest, Sensor):
         from sensors import check as rules
 
