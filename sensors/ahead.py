@@ -19,6 +19,14 @@ Concerned = Iterable[tuple[Event, Sequence[Entry]]]
 """Events, each with the sensors that will look at it."""
 
 
+_Key = tuple[str, str, str, str]
+
+
+def _key(event: Event) -> _Key:
+    """Ids may come from senders: two sources may have the same."""
+    return event.namespace, event.source, event.subject, event.id
+
+
 def has_programs(raw: Mapping[str, Any]) -> bool:
     """True if a dependency of the sensor runs a program; cheap, compiles nothing."""
     items = (raw.get("spec") or {}).get("dependencies") or ()
@@ -63,27 +71,27 @@ class Ahead:
 
     def __init__(self, scripts: Scripts = NO_SCRIPTS) -> None:
         self._scripts = scripts
-        self._answers: dict[str, Answers] = {}
+        self._answers: dict[_Key, Answers] = {}
         # One is enough: the sandbox runs one program at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="programs")
 
     def of(self, event: Event) -> Scripts:
         """What answers programs about the event. May be called from any thread."""
-        return self._answers.get(event.id, self._scripts)
+        return self._answers.get(_key(event), self._scripts)
 
     @asynccontextmanager
     async def asked(self, concerned: Concerned) -> AsyncIterator[None]:
         """The programs of these sensors have run on their events, and their answers are kept, while this is open."""
         asking = [(event, Answers(self._scripts), entries) for event, entries in concerned]
         for event, answers, _ in asking:
-            self._answers[event.id] = answers
+            self._answers[_key(event)] = answers
         try:
             if asking:
                 await asyncio.get_running_loop().run_in_executor(self._thread, _ask_all, asking)
             yield
         finally:
             for event, *_ in asking:
-                self._answers.pop(event.id, None)
+                self._answers.pop(_key(event), None)
 
     def close(self) -> None:
         """Nothing more is asked; a program that runs is not waited for."""

@@ -93,6 +93,20 @@ async def test_the_same_data_in_another_event_is_asked_about_anew(
     assert len(scripts.ran) == 2
 
 
+async def test_events_of_two_sources_may_have_one_id(
+    deck: Any, bus: SqliteBus, scripts: Recorded, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    deck.bank.add(make_sensor(submit(), names="a b", **SCRIPT))
+    scripts.go.clear()
+    publishing = [bus.publish([make_event("1", subject=name)]) for name in "ab"]
+    both = asyncio.gather(*publishing)
+    await asyncio.to_thread(scripts.begun.wait, 20)
+    scripts.go.set()
+    await both
+    assert len(scripts.ran) == 2
+    assert scripts.threads == {"programs"}
+
+
 async def test_what_a_program_does_wrong_is_the_decision_as_ever_and_can_be_tried_again(
     deck: Any, bus: SqliteBus, scripts: Recorded, make_sensor: Any, submit: Any, make_event: Any
 ) -> None:
