@@ -74,7 +74,7 @@ class KafkaBus:
         events = [msgspec.structs.replace(event, received_at=now) for event in events]
         if not events:
             return events
-        with self._speaking():
+        with self._speaking(events):
             places = await (self._send_all(events) if len(events) > 1 else self._send(events))
         return [
             msgspec.structs.replace(event, seq=place.offset + 1)
@@ -190,14 +190,20 @@ class KafkaBus:
             await admin.close()
 
     async def _limit(self, admin: Any) -> int:
-        """What the topic takes. A server that does not tell is believed to take what our client sends."""
+        """What the topic takes. A server that does not tell takes what our client sends, as far as we know."""
         from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
         names = ["max.message.bytes"]
         topic = ConfigResource(ConfigResourceType.TOPIC, self._topic, dict.fromkeys(names))
         (answer,) = await admin.describe_configs([topic])
         told = [int(entry[1]) for one in answer.resources for entry in one[4] if entry[0] in names]
-        return min([_MOST_BYTES, *told])
+        return min(_MOST_BYTES, *told) if told else self._most_bytes
+
+    def _learn(self, refused: Sequence[Event]) -> None:
+        """For a server that does not tell its limit: the largest of what it has refused is above it."""
+        largest = max(map(_size, refused), default=0)
+        if largest > _LARGEST_BATCH:  # smaller ones may have been too large together
+            self._most_bytes = min(self._most_bytes, largest - 1)
 
     def _client(self) -> dict[str, Any]:
         around, config = self._around, self._config
@@ -206,14 +212,15 @@ class KafkaBus:
         return {"bootstrap_servers": kafka.addresses(config.url), **access}
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """The client's complaints as ours."""
+    def _speaking(self, sent: Sequence[Event] = ()) -> Iterator[None]:
+        """The client's complaints as ours; `sent` is what they are about."""
         from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
         try:
             yield
         except MessageSizeTooLargeError as error:
             self._has_topic = False  # its limit is another one now, and is asked for again
+            self._learn(sent)
             raise BusAway(f"the Kafka brokers {self._config.url}: {error}") from error
         except (KafkaError, OSError, TimeoutError) as error:
             why = error or type(error).__name__

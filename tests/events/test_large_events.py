@@ -10,9 +10,13 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from events.ports import BusAway, TooLarge
+from bireme.kit.clock import SystemClock
+from bireme.kit.ids import RandomIds
+from events.buses.kafka import KafkaBus
+from events.ports import BusAway, BusSurroundings, TooLarge
 from tests.events import bus_rigs
 from tests.events.bus_rigs import Rig
+from tests.events.conftest import GivenSecrets
 from tests.events.test_buses import event, take
 from tests.servers import apache_kafka, nats, process
 
@@ -94,6 +98,24 @@ async def test_a_limit_that_is_lowered_is_learnt_from_the_first_refusal(
     with pytest.raises(TooLarge, match="at most 50000"):
         await rig.bus.publish([large])
     await rig.bus.publish([event("after")])
+
+
+async def test_a_limit_that_the_brokers_keep_to_themselves_is_learnt_from_their_refusals() -> None:
+    authority = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+    free = "allow.everyone.if.no.acl.found=true"
+    with apache_kafka.running(authority, free, f"message.max.bytes={MOST}") as server:
+        apache_kafka.allow(server, "kept", "Read", "Write", "Describe", "Create")
+        around = BusSurroundings("default", "b", SystemClock(), RandomIds(), GivenSecrets())
+        bus = KafkaBus(KafkaBus.Config(url=f"127.0.0.1:{server.port}", topic="kept"), around)
+        large = event("large", data=b"x" * MOST)
+        with pytest.raises(BusAway):
+            await bus.publish([event("a"), large, event("b")])
+        with pytest.raises(TooLarge) as told:
+            await bus.publish([event("a"), large, event("b")])
+        assert list(told.value.reasons) == ["large"]
+        await bus.publish([event("a"), event("b")])
+        assert [one.id for one in await take(bus.read("c", 0), 2)] == ["a", "b"]
+        await bus.close()
 
 
 async def test_many_small_events_do_not_become_one_that_is_too_large(rig: Rig) -> None:

@@ -76,3 +76,18 @@ def running(*settings: str) -> Iterator[process.Server]:
         server = process.Server([*java, "kafka.Kafka", str(config)], port, folder)
         with process.running(server) as found:
             yield found
+
+
+def allow(server: process.Server, topic: str, *operations: str) -> None:
+    """Whoever asks may do these to the topic, and nothing else, where an authorizer is configured."""
+    rights = [word for one in operations for word in ("--operation", one)]
+    command = ["java", "-cp", f"{jars()}/*", "kafka.admin.AclCommand", "--bootstrap-server"]
+    command += [
+        f"127.0.0.1:{server.port}",
+        "--add",
+        "--allow-principal",
+        "User:*",
+        "--topic",
+        topic,
+    ]
+    subprocess.run([*command, *rights], check=True, capture_output=True, timeout=60)
