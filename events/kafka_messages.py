@@ -5,7 +5,7 @@ For the source; nothing here talks to a broker.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -59,7 +59,7 @@ class Messages:
         body: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._of = f"{place.name}:{place.subject}:{broker}"
-        self._body = body or partial(streams.body_text, json_body=json_body)
+        self._body = body or (lambda raw: streams.body_text(raw, json_body))
         self._nothing = b"null" if json_body else b'""'
         self._end = b',"metadata":' + orjson.dumps(metadata) + b"}" if metadata else b"}"
         self._plain_end = b"{}" + self._end

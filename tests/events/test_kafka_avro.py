@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -214,6 +215,16 @@ async def test_without_json_the_registry_is_not_asked(
     assert bodies(await bench.arrived(1)) == ["AAAAAAc="]
     await asyncio.sleep(0)
     assert registry.log == []
+
+
+async def test_without_the_extra_a_source_says_what_to_install(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fastavro", None)
+    given = config(1, "t", schemaRegistry={"url": "http://registry"})
+    await bench.apply({"kafka": {"orders": given}})
+    assert "pip install 'bireme[avro]'" in bench.bank.status()[0].error
+    assert list(check.faults({"kafka": {"orders": given}})) == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from click.testing import CliRunner
 
 from events import check, kafka_config
@@ -128,6 +129,16 @@ async def test_a_source_reads_with_the_settings_it_is_given(
     given = config(broker.port, topic, config=SETTINGS, consumerGroup=group)
     await bench.apply({"kafka": {"orders": given}})
     assert [body(event) for event in await bench.arrived(1)] == [1]
+    assert b"member_id='one-" in await told_of(broker, f"g-{topic}")
+
+
+async def told_of(broker: Any, group: str) -> bytes:
+    """What the broker says of the group, members by the names they gave themselves."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{broker.port}")
+    await admin.start()
+    (answer,) = await admin.describe_consumer_groups([group])
+    await admin.close()
+    return str(answer).encode()
 
 
 def test_lint_warns_of_what_has_no_effect(tmp_path: Path) -> None:

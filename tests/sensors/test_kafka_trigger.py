@@ -1,10 +1,12 @@
 """The kafka trigger on a real broker."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from bireme.kit.errors import MissingExtra
 from bireme.kit.reach import PUBLIC
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from tests.sensors.acting import Actor, payload, ref
@@ -157,6 +159,18 @@ async def test_a_payload_that_does_not_fit_the_schema_is_refused(make_event: Any
             await actor.fire(
                 {"a": make_event("e1")}, url="127.0.0.1:1", topic="t", payload=payload(),
                 schemaRegistry={"url": fake.url, "schemaId": 1},
+            )  # fmt: skip
+
+
+async def test_without_the_extra_a_firing_says_what_to_install(
+    make_event: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fastavro", None)
+    async with Actor("kafka") as actor:
+        with pytest.raises(MissingExtra, match=r"bireme\[avro\]"):
+            await actor.fire(
+                {"a": make_event("e1")}, url="127.0.0.1:1", topic="t", payload=payload(),
+                schemaRegistry={"url": "http://registry", "schemaId": 1},
             )  # fmt: skip
 
 
