@@ -329,10 +329,11 @@ class Turn:
 
     def _visit(self, node_id: str) -> None:
         node = self.run.nodes.get(node_id)
-        if node is None or node.phase in FULFILLED:
+        if node is None:
             return
-        self.rules.gated(self, node) if node.gate else self.rules.visit[node.type](self, node)
-        self._freed[_around(node)] = None  # there may be a place for another
+        self._freed[_around(node)] = None  # there may be a place for another, the more so if it ended while it waited
+        if node.phase not in FULFILLED:
+            self.rules.gated(self, node) if node.gate else self.rules.visit[node.type](self, node)
 
     def full(self, key: str) -> bool:
         """Whether the workflow (the empty key) or this steps or dag node has no free place."""

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.dag.model import Reported
+from controller.dag.model import Locked, Reported
 from executor.model import Outputs, Report
 from tests.dag.naive import Walker
 from tests.dag.play import Play, spec
@@ -108,6 +108,24 @@ def test_tasks_for_which_a_dag_is_run_start_in_the_order_in_which_they_are_named
     play = Play(spec(main, parallelism=1))
     assert play.started == ["wf.c"]
     assert ends(play, "wf.c") == ["wf.a"]
+
+
+def test_who_ended_while_waiting_leaves_its_turn_to_the_next() -> None:
+    impatient = {**locked("m"), "name": "impatient", "timeout": "10s"}
+    patient = {**locked("n"), "name": "patient"}
+    names = {"a": "impatient", "b": "patient", "c": "leaf"}
+    group = [{"name": name, "template": template} for name, template in names.items()]
+    main = {"name": "main", "parallelism": 1, "steps": [group]}
+    play = Play(spec(main, impatient, patient))
+    assert play.started == ["wf[0].c"]
+    play.step(*(Locked(holder=play.run.get(f"wf[0].{name}").id) for name in "ab"))
+    play.later(11)
+    assert play.phase("wf[0].a") == "Failed"
+    assert ends(play, "wf[0].c") == ["wf[0].b"]
+
+
+def locked(name: str) -> dict[str, Any]:
+    return {"container": {"image": "x"}, "synchronization": {"mutexes": [{"name": name}]}}
 
 
 WIDE = [{"name": "b", "template": "leaf"}, {"name": "c", "template": "leaf"}]
