@@ -11,10 +11,6 @@ from sensors.model import Dependency, Place, Sensor, SensorState, Step, TriggerR
 from sensors.transform import unchanged
 from sensors.view import View
 
-ANY = ("", "")
-
-_Passed = tuple[Dependency, Offer]
-
 
 def step(
     sensor: Sensor,
@@ -30,45 +26,53 @@ def step(
     spares parsing the event again when many sensors look at it. `again` evaluates an event of the past anew, for one
     dependency and, if named, one trigger of it only.
     """
-    work = Evaluation(sensor, state, now)
-    if again is None and event.seq and event.seq <= state.position:
+    work, given = Evaluation(sensor, state, now), view or View(event)
+    if again is not None:
+        return _anew(work, given, *again)
+    if event.seq and event.seq <= state.position:
         place = Place("", "", "spec", 0)
         work.decide("deduplicated", f"event {event.seq} was evaluated before", place, event.seq)
         return Step(state, tuple(work.decisions))
-    dependency, trigger = again or ANY
     for rule in sensor.broken:
-        if trigger in ("", rule.name) and not dependency:
-            work.decide("error", rule.broken, at("", rule), event.seq)
+        work.decide("error", rule.broken, at("", rule), event.seq)
     if state.triggers:
         memory.forget_removed(work)
-    for rule, offer in _in_turn(_passed(work, view or View(event), dependency)):
-        if trigger and trigger != rule.name:
-            continue
-        if rule.is_plain:
-            firing.at_once(work, rule, offer)
-        else:
-            _offer(work, rule, offer)
+    found = sensor.routes.get((event.source, event.subject), ())
+    if len(found) == 1:  # as for most, and faster
+        offer = _judge(work, found[0], given)
+        if offer is not None:
+            for rule in found[0].triggers:
+                _give(work, rule, offer)
+    else:
+        for rule, offer in _in_turn(work, found, given):
+            _give(work, rule, offer)
     return work.result(event.seq if event.seq > state.position else state.position)
 
 
-def _passed(work: Evaluation, view: View, dependency: str) -> list[_Passed]:
-    """The dependencies whose filters let the event pass, as definitions order them; only that one if it is named."""
-    event, passed = view.event, []
-    for candidate in work.sensor.routes.get((event.source, event.subject), ()):
-        if dependency in ("", candidate.name):
-            offer = _judge(work, candidate, view)
-            if offer is not None:
-                passed.append((candidate, offer))
-    return passed
+def _anew(work: Evaluation, view: View, dependency: str, trigger: str) -> Step:
+    """For one dependency and trigger, or for all of them where no name is given."""
+    event = view.event
+    for rule in work.sensor.broken if not dependency else ():
+        if trigger in ("", rule.name):
+            work.decide("error", rule.broken, at("", rule), event.seq)
+    memory.forget_removed(work)
+    routes = work.sensor.routes.get((event.source, event.subject), ())
+    found = [one for one in routes if dependency in ("", one.name)]
+    for rule, offer in _in_turn(work, found, view):
+        if trigger in ("", rule.name):
+            _give(work, rule, offer)
+    return work.result(max(event.seq, work.state.position))
 
 
-def _in_turn(passed: list[_Passed]) -> Iterable[tuple[TriggerRule, Offer]]:
+def _in_turn(
+    work: Evaluation, found: Iterable[Dependency], view: View
+) -> list[tuple[TriggerRule, Offer]]:
     """Who is offered what. An event of several dependencies comes to a trigger in the order its condition names them:
     whether it completes the one or the other branch depends on it.
     """
-    pairs = [(rule, offer) for dependency, offer in passed for rule in dependency.triggers]
-    if len(passed) > 1:
-        pairs.sort(key=lambda pair: (pair[0].index, pair[0].names.index(pair[1].name)))
+    judged = [(dependency, _judge(work, dependency, view)) for dependency in found]
+    pairs = [(rule, offer) for one, offer in judged if offer is not None for rule in one.triggers]
+    pairs.sort(key=lambda pair: (pair[0].index, pair[0].names.index(pair[1].name)))
     return pairs
 
 
@@ -92,6 +96,13 @@ def _judge(work: Evaluation, dependency: Dependency, given: View) -> Offer | Non
         detail=encode({"checks": verdict.checks}),
     )
     return None
+
+
+def _give(work: Evaluation, rule: TriggerRule, offer: Offer) -> None:
+    if rule.is_plain:
+        firing.at_once(work, rule, offer)
+    else:
+        _offer(work, rule, offer)
 
 
 def _offer(work: Evaluation, rule: TriggerRule, offer: Offer) -> None:
