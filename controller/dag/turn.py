@@ -331,7 +331,8 @@ class Turn:
         node = self.run.nodes.get(node_id)
         if node is None:
             return
-        self._freed[_around(node)] = None  # there may be a place for another, the more so if it ended while it waited
+        # There may be a place for another, the more so if this one ended while it waited.
+        self._freed[_around(node)] = None
         if node.phase not in FULFILLED:
             self.rules.gated(self, node) if node.gate else self.rules.visit[node.type](self, node)
 
