@@ -1,6 +1,7 @@
 """Kept artifacts as people read them: a file's bytes, or one file of a directory. The API calls this; steps do not."""
 
 from collections.abc import AsyncIterator
+from pathlib import PurePosixPath
 
 from executor.ports import Artifact, ArtifactMissing, ListsArtifacts
 from executor.stores import Stores, located, location_kind
@@ -16,7 +17,7 @@ async def files(known: Stores, artifact: Artifact) -> list[str]:
     store = known.of(place, _field(place))
     if not isinstance(store, ListsArtifacts):
         return [""]
-    key = str(place[kind]["key"])
+    key = str(PurePosixPath(place[kind]["key"]))  # as it is listed: "a//b/" lies under "a/b"
     keys = await store.list(place)
     if key in keys:
         return [""]

@@ -14,15 +14,23 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
+from bireme.kit.errors import UserError
 from executor.ports import Artifact, ArtifactMissing, ExecutorError
 from executor.registry import artifacts
 
 _CHUNK_BYTES = 1 << 18
 
 
+class BadKey(ExecutorError, UserError):
+    """A key that leads out of the store."""
+
+
 @artifacts.register("local")
 class LocalStore:
-    """Files and directories below `root`, by `local.key`. Saving replaces; a reader never sees half of a file."""
+    """Files and directories below `root`, by `local.key`. Saving replaces; a reader never sees half of a file.
+
+    Nothing outside `root` is read or written: a link that a step has left there is not followed out of it.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -47,10 +55,15 @@ class LocalStore:
     def _place(self, artifact: Artifact) -> Path:
         key = PurePosixPath(artifact["local"]["key"])
         if key.is_absolute() or ".." in key.parts or not key.parts:
-            raise ExecutorError(
+            raise BadKey(
                 f"artifact '{artifact.get('name')}': local.key '{key}' must be a relative path without '..'"
             )
-        return self._root / key
+        place = self._root / key
+        if not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(self._root)):
+            raise BadKey(
+                f"artifact '{artifact.get('name')}': local.key '{key}' is behind a link that leads out of the store"
+            )
+        return place
 
     def _found(self, artifact: Artifact) -> Path:
         place = self._place(artifact)
