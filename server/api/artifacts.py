@@ -5,7 +5,9 @@ What a step wrote is not to be trusted: a browser that shows it is told to run n
 
 import html
 import mimetypes
+import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -121,14 +123,25 @@ async def _bytes(ask: Ask, artifact: Artifact, below: str) -> web.StreamResponse
     chunks = _reader(ask).read(artifact, below)
     first = await _first(chunks)
     response = web.StreamResponse(headers=_HEADERS)
-    response.content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    response.headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(name, safe='')}"
+    response.content_type = _type_of(name)
+    response.headers["Content-Disposition"] = (
+        f"inline; filename*=UTF-8''{quote(os.fsencode(name), safe='')}"
+    )
     await response.prepare(ask.request)
-    await response.write(first)
-    async for chunk in chunks:
-        await response.write(chunk)
-    await response.write_eof()
+    with suppress(ConnectionError):  # who has gone wants no more
+        await response.write(first)
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
     return response
+
+
+def _type_of(name: str) -> str:
+    """Of the bytes as they are kept: what is packed is not what is in it."""
+    kind, packed_by = mimetypes.guess_type(name)
+    if packed_by:
+        return "application/gzip" if packed_by == "gzip" else "application/octet-stream"
+    return kind or "application/octet-stream"
 
 
 async def _first(chunks: AsyncIterator[bytes]) -> bytes:
@@ -146,10 +159,14 @@ def _file_name(artifact: Artifact, below: str) -> str:
 
 
 def _page(ask: Ask, files: list[str]) -> web.Response:
-    base = ask.request.raw_path.partition("?")[0].removesuffix(quote(ask.part("below")))
-    links = (
-        f'<li><a href="{html.escape(f"{base}/{quote(path)}")}">{html.escape(path)}</a></li>'
-        for path in files
-    )
-    body = f"<!doctype html><meta charset=utf-8><ul>{''.join(links)}</ul>"
+    parts = ("namespace", "kind", "name", "node", "side", "artifact")
+    base = "/".join(["/artifact-files", *(quote(ask.part(part), safe="") for part in parts)])
+    body = f"<!doctype html><meta charset=utf-8><ul>{''.join(_link(base, path) for path in files)}</ul>"
     return web.Response(text=body, content_type="text/html", headers=_HEADERS)
+
+
+def _link(base: str, path: str) -> str:
+    """Also to a file whose name is no UTF-8."""
+    name = os.fsencode(path)
+    shown = html.escape(name.decode(errors="replace"))
+    return f'<li><a href="{base}/{quote(name)}">{shown}</a></li>'

@@ -1,9 +1,12 @@
 """Artifacts over HTTP, as Argo serves them: by name and by uid, of inputs and outputs, files of directories."""
 
 import asyncio
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.server.conftest import TOKEN, Running
 
@@ -12,7 +15,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The `json` method is deprecated"
 
 WRITE = (
     "echo content > /tmp/o.txt; mkdir -p /tmp/d/e; echo one > /tmp/d/a.txt;"
-    " echo two > '/tmp/d/e/b c.html'; ln -s /etc/passwd /tmp/d/out"
+    " echo two > '/tmp/d/e/b c.html'; ln -s /etc/passwd /tmp/d/out;"
+    " printf 'odd' > \"$(printf '/tmp/d/\\351')\"; truncate -s 64M /tmp/big; echo x > /tmp/x.html.gz"
 )
 
 
@@ -31,6 +35,8 @@ def written_and_read(engine: Running) -> Any:
             outputs=[
                 hera.Artifact(name="file", path="/tmp/o.txt", archive=plain),
                 hera.Artifact(name="folder", path="/tmp/d", archive=plain),
+                hera.Artifact(name="big", path="/tmp/big", archive=plain),
+                hera.Artifact(name="packed", path="/tmp/x.html.gz", archive=plain),
             ],
         )
         read = hera.Container(
@@ -75,13 +81,46 @@ async def test_the_files_of_a_directory_are_listed_and_served(engine: Running) -
     base = f"/artifact-files/default/workflows/kept/{nodes['write']}/outputs/folder"
     for address in (base, base + "/"):
         page = await engine.ask("GET", address)
-        assert (page.status, page.body.count("<li>")) == (200, 2)
+        assert (page.status, page.body.count("<li>")) == (200, 3)
         assert f'href="{base}/e/b%20c.html"' in page.body
+        assert f'href="{base}/%E9">\ufffd</a>' in page.body
     file = await engine.ask("GET", base + "/e/b%20c.html")
     assert (file.body, file.headers["Content-Type"]) == ("two\n", "text/html")
     assert "sandbox" in file.headers["Content-Security-Policy"]
     archived = base.replace("workflows/kept", f"archived-workflows/{uid}")
     assert (await engine.ask("GET", archived + "/a.txt")).body == "one\n"
+
+
+async def test_a_page_of_a_part_leads_to_files_however_its_address_is_spelt(
+    engine: Running,
+) -> None:
+    _, _, nodes = await kept(engine)
+    base = f"/artifact-files/default/workflows/kept/{nodes['write']}/outputs/folder"
+    page = await engine.ask("GET", base + "/%65/")
+    assert f'<ul><li><a href="{base}/e/b%20c.html">e/b c.html</a></li></ul>' in page.body
+
+
+async def test_what_is_packed_is_not_called_what_is_in_it(engine: Running) -> None:
+    _, _, nodes = await kept(engine)
+    file = await engine.ask("GET", f"/artifacts/default/kept/{nodes['write']}/packed")
+    assert file.headers["Content-Type"] == "application/gzip"
+
+
+async def test_a_reader_who_hangs_up_is_no_fault_of_the_engine(engine: Running) -> None:
+    _, _, nodes = await kept(engine)
+    address = urlsplit(engine.address)
+    path = f"/artifacts/default/kept/{nodes['write']}/big"
+    asked = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+
+    def hang_up() -> None:
+        with socket.create_connection((address.hostname, address.port)) as reader:
+            reader.sendall(asked.encode())
+            assert reader.recv(12) == b"HTTP/1.1 200"
+
+    with capture_logs() as said:
+        await asyncio.to_thread(hang_up)
+        assert (await engine.ask("GET", path)).status == 200  # by then the other is long over
+    assert said == []
 
 
 @pytest.mark.parametrize(
