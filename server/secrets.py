@@ -104,10 +104,11 @@ class KeptSecrets:
             self._values[urllib.parse.quote(text, safe="")] = None
 
     def mask(self, text: str) -> str:
-        """The text without any secret value that was ever handed out."""
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, "***")
+        """The text without any secret value that was ever handed out. May be called from any thread."""
+        # A copy, because others may be handed out meanwhile; the longest first, because one may be a part of another.
+        found = [value for value in tuple(self._values) if value in text]
+        for value in sorted(found, key=len, reverse=True):
+            text = text.replace(value, "***")
         return text
 
     def mask_entry(self, _logger: Any, _method: str, entry: Any) -> Any:

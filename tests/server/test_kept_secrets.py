@@ -62,3 +62,24 @@ def test_a_removed_object_is_forgotten(tmp_path: Path) -> None:
     secrets.forget("ConfigMap", "default", "c")
     with pytest.raises(SecretNotFound):
         secrets.config("default", "c", "k")
+
+
+def test_a_secret_that_is_handed_out_while_a_text_is_masked_does_no_harm(tmp_path: Path) -> None:
+    secrets = kept(tmp_path)
+    secrets.keep("Secret", "default", "s", {"stringData": {"k": "correct horse", "l": "battery"}})
+    secrets.secret("default", "s", "k")
+
+    class Searched(str):
+        def __contains__(self, value: str) -> bool:  # type: ignore[override]
+            secrets.secret("default", "s", "l")  # as another thread may
+            return super().__contains__(value)
+
+    assert secrets.mask(Searched("sent correct horse")) == "sent ***"
+
+
+def test_a_secret_that_begins_like_another_leaves_nothing_of_it(tmp_path: Path) -> None:
+    secrets = kept(tmp_path)
+    secrets.keep("Secret", "default", "s", {"stringData": {"k": "correct", "l": "correct horse"}})
+    for key in ("k", "l"):
+        secrets.secret("default", "s", key)
+    assert secrets.mask("sent correct horse") == "sent ***"
