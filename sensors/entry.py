@@ -13,7 +13,7 @@ class Entry:
 
     `starts_now` means that everything up to the next event is seen already: the sensor was live and its manifest was
     replaced. Otherwise its cursor row says where it stands; a sensor without one starts from now. `has_slots` means
-    that a trigger limits its `concurrency`.
+    that a trigger limits its `concurrency`, `is_swept` that what triggers kept which an edit took out is forgotten.
     """
 
     __slots__ = (
@@ -22,6 +22,7 @@ class Entry:
         "bus",
         "has_slots",
         "is_settled",
+        "is_swept",
         "key",
         "line",
         "name",
@@ -45,6 +46,7 @@ class Entry:
         self.has_slots = compile.has_slots(raw)
         self.starts_now = starts_now
         self.is_settled = False
+        self.is_swept = False
         self._sensor: Sensor | None = None
         self._remembers = False
 
@@ -59,9 +61,12 @@ class Entry:
 
     @property
     def remembers(self) -> bool:
-        """True if evaluating needs the sensor's rows of state; without AND, limits and keys there are none."""
+        """True if evaluating needs the sensor's rows of state.
+
+        Without AND, limits and keys there are none, except those of triggers that were taken out.
+        """
         try:
-            return self.sensor is not None and self._remembers
+            return self.sensor is not None and (self._remembers or not self.is_swept)
         except Exception:  # noqa: BLE001 - the evaluation that follows reports it
             return False
 
@@ -69,6 +74,10 @@ class Entry:
         """The sensor has seen everything before the next event."""
         self.is_settled = True
         self.starts_now = False
+
+    def swept(self) -> None:
+        """An event was evaluated, which forgets what triggers kept that are no longer there."""
+        self.is_swept = True
 
 
 def _remembers(rule: TriggerRule) -> bool:

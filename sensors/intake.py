@@ -189,6 +189,8 @@ class Intake:
             position = max(event.seq, work.state.position)
             work.state = SensorState(position, work.state.triggers, work.state.cells)
             return
+        if not entry.is_swept:
+            self.tx.on_commit(entry.swept)
         for decision in result.decisions:
             if decision.outcome == "error":
                 self._failed[event.seq] = event

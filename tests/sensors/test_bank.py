@@ -277,3 +277,25 @@ async def test_an_object_read_from_elsewhere_is_submitted_once_it_is_there(
     assert await deck.firings() == [("t", "fired", 2, "")]
     [(row,)] = await deck.rows("SELECT payload FROM firings")
     assert b"entrypoint" not in row
+
+
+async def test_what_waited_for_a_trigger_is_forgotten_even_if_none_that_is_left_remembers(
+    deck: Any, make_sensor: Any, make_event: Any
+) -> None:
+    both = {"template": {"name": "both", "conditions": "a && b", "log": {}}}
+    one = {"template": {"name": "one", "conditions": "a", "log": {}}}
+    with_both, without = make_sensor(both, one, names="a b"), make_sensor(one, names="a b")
+    deck.bank.add(with_both)
+    await deck.publish(make_event("e1", subject="a"))
+    deck.bank.add(without)
+    await deck.publish(make_event("e2", subject="a"))
+    deck.bank.add(with_both)
+    await deck.publish(make_event("e3", subject="b"))
+    told = [(seq, trigger, outcome) for seq, _, trigger, _, outcome in await deck.outcomes()]
+    assert told == [
+        (1, "both", "waiting"),
+        (1, "one", "fired"),
+        (1, "both", "superseded"),
+        (2, "one", "fired"),
+        (3, "both", "waiting"),
+    ]
