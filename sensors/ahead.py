@@ -45,6 +45,7 @@ class Answers:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
         self._known: dict[tuple[Program, bytes], bytes | ScriptError] = {}
+        self.holders = 0
 
     def run(self, program: Program, data: bytes) -> bytes:
         """See `Scripts.run`."""
@@ -82,16 +83,26 @@ class Ahead:
     @asynccontextmanager
     async def asked(self, concerned: Concerned) -> AsyncIterator[None]:
         """The programs of these sensors have run on their events, and their answers are kept, while this is open."""
-        asking = [(event, Answers(self._scripts), entries) for event, entries in concerned]
-        for event, answers, _ in asking:
-            self._answers[_key(event)] = answers
+        asking = [(event, self._hold(event), entries) for event, entries in concerned]
         try:
             if asking:
                 await asyncio.get_running_loop().run_in_executor(self._thread, _ask_all, asking)
             yield
         finally:
             for event, *_ in asking:
-                self._answers.pop(_key(event), None)
+                self._let_go(event)
+
+    def _hold(self, event: Event) -> Answers:
+        """One event may be asked about for several sensors, and by several callers at a time."""
+        answers = self._answers.setdefault(_key(event), Answers(self._scripts))
+        answers.holders += 1
+        return answers
+
+    def _let_go(self, event: Event) -> None:
+        answers = self._answers[_key(event)]
+        answers.holders -= 1
+        if not answers.holders:
+            del self._answers[_key(event)]
 
     def close(self) -> None:
         """Nothing more is asked; a program that runs is not waited for."""

@@ -107,6 +107,25 @@ async def test_events_of_two_sources_may_have_one_id(
     assert scripts.threads == {"programs"}
 
 
+async def test_an_event_that_two_sensors_have_missed_is_asked_about_for_both(
+    deck: Any, bank: Any, scripts: Recorded, make_sensor: Any, submit: Any, make_event: Any
+) -> None:
+    other = {"filters": {"script": "return event.body.n ~= 2"}}
+    made = [make_sensor(submit(), **SCRIPT), make_sensor(submit(), name="other", **other)]
+    for one in made:
+        bank.add(one)
+    await bank.catch_up()
+    for one in made:
+        bank.drop(f"default/{one['metadata']['name']}")
+    await deck.append(make_event("e1"))
+    for one in made:
+        bank.add(one)
+    await bank.catch_up()
+    assert [row[4] for row in await deck.outcomes()] == ["fired", "fired"]
+    assert len(scripts.ran) == 2
+    assert scripts.threads == {"programs"}
+
+
 async def test_what_a_program_does_wrong_is_the_decision_as_ever_and_can_be_tried_again(
     deck: Any, bus: SqliteBus, scripts: Recorded, make_sensor: Any, submit: Any, make_event: Any
 ) -> None:
