@@ -25,6 +25,7 @@ that no extra library is needed to read or write it. `tls` verifies the broker u
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -44,6 +45,7 @@ Json = dict[str, Any]
 _ACKS = {-1: "all", 0: 0, 1: 1}
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _TIMEOUT_MS = 30_000
+_PORT = 9092
 
 
 class Sasl(Spec, frozen=True):
@@ -136,8 +138,8 @@ class KafkaTrigger:
         from aiokafka.errors import KafkaConnectionError
 
         brokers = [broker.strip() for broker in spec["url"].split(",")]
-        hosts = [broker.rpartition(":")[0].strip("[]") for broker in brokers]
-        await targets.check_all(self.around.reach, hosts, "kafka")
+        addresses = [_address(broker) for broker in brokers]
+        await targets.check_all(self.around.reach, [host for host, _ in addresses], "kafka")
         context = credentials.tls(spec["tls"])
         secure = "SSL" if context else "PLAINTEXT"
         access = {
@@ -156,7 +158,7 @@ class KafkaTrigger:
             await producer.start()
         except KafkaConnectionError as error:
             await producer.stop()
-            await _tell_why(brokers[0], access)
+            await _tell_why(addresses[0], access)
             raise error
         except BaseException:
             await producer.stop()
@@ -164,12 +166,20 @@ class KafkaTrigger:
         return producer
 
 
-async def _tell_why(broker: str, access: Json) -> None:
+def _address(broker: str) -> tuple[str, int]:
+    """Host and port; the port may be left out, as the client has it."""
+    try:
+        parts = urlsplit(f"//{broker}")
+        return parts.hostname or "", parts.port or _PORT
+    except ValueError as error:
+        raise BadSensor(f"kafka.url: {broker}: {error}") from error
+
+
+async def _tell_why(address: tuple[str, int], access: Json) -> None:
     """The library keeps to itself why it could not connect: ask the first broker. Raises what stands in the way."""
     from aiokafka.conn import create_conn
 
-    host, _, port = broker.rpartition(":")
-    (await create_conn(host.strip("[]"), int(port), request_timeout_ms=5000, **access)).close()
+    (await create_conn(*address, request_timeout_ms=5000, **access)).close()
 
 
 def _acks(block: Json) -> int:

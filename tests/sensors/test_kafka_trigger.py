@@ -181,3 +181,20 @@ async def test_a_private_registry_is_out_of_public_reach(make_event: Any) -> Non
                 {"a": make_event("e1")}, url="127.0.0.1:1", topic="t", payload=payload(),
                 schemaRegistry={"url": "http://127.0.0.1:1", "schemaId": 1},
             )  # fmt: skip
+
+
+async def test_a_broker_without_a_port_that_is_away_is_worth_a_retry(make_event: Any) -> None:
+    async with Actor("kafka") as actor:
+        with pytest.raises(TriggerFailed, match=r"nobody\.invalid") as failed:
+            await actor.fire(
+                {"a": make_event("e1")}, url="nobody.invalid", topic="t", payload=payload()
+            )
+    assert failed.value.retriable
+
+
+async def test_an_address_that_is_none_is_the_manifests_fault(make_event: Any) -> None:
+    async with Actor("kafka") as actor:
+        with pytest.raises(BadSensor, match=r"kafka\.url: broker:kafka: "):
+            await actor.fire(
+                {"a": make_event("e1")}, url="broker:kafka", topic="t", payload=payload()
+            )
