@@ -13,10 +13,23 @@ import orjson
 
 from events.avro_numbers import Unreadable, double_text, float_text
 
-Read = Callable[[bytes, int, list[bytes]], int]
+
+class Found(list[bytes]):
+    """The text so far, in parts. Items of arrays that take no bytes are counted: else a few bytes were gigabytes."""
+
+    empty = 0
+
+    def add_empty(self, count: int) -> None:
+        """Raises Unreadable when they are too many."""
+        self.empty += count
+        if self.empty > _MOST_EMPTY:
+            raise Unreadable(f"more than {_MOST_EMPTY} items take no bytes")
+
+
+Read = Callable[[bytes, int, Found], int]
 """Reads what begins there, adds its text to the list and says where it ends. IndexError: there is no more."""
 
-_MOST_EMPTY = 10_000  # items of no length in one block
+_MOST_EMPTY = 10_000
 _LONGEST = 63  # bits before the last seven of a number
 _UNION_NAMES = {
     "long": ("timestamp-millis", "timestamp-micros", "time-micros"),
@@ -34,7 +47,7 @@ def reader(schema: Any) -> Callable[[bytes], bytes]:
         raise Unreadable("the schema is nested too deep") from error
 
     def text(raw: bytes) -> bytes:
-        found: list[bytes] = []
+        found = Found()
         try:
             read(raw, 0, found)
         except (IndexError, struct.error) as error:
@@ -72,7 +85,7 @@ class _Readers:
     def _union(self, schema: list[Any]) -> Read:
         branches = [(_key(one), self.of(one)) for one in schema]
 
-        def read(raw: bytes, at: int, found: list[bytes]) -> int:
+        def read(raw: bytes, at: int, found: Found) -> int:
             index, at = _number(raw, at)
             if not 0 <= index < len(branches):
                 raise Unreadable(f"a union of {len(branches)} types has none at {index}")
@@ -90,7 +103,7 @@ class _Readers:
     def _record(self, schema: Any) -> Read:
         fields: list[tuple[bytes, Read]] = []
 
-        def read(raw: bytes, at: int, found: list[bytes]) -> int:
+        def read(raw: bytes, at: int, found: Found) -> int:
             for before, field in fields:
                 found.append(before)
                 at = field(raw, at, found)
@@ -106,7 +119,7 @@ class _Readers:
     def _enum(self, schema: Any) -> Read:
         symbols = [orjson.dumps(symbol) for symbol in schema["symbols"]]
 
-        def read(raw: bytes, at: int, found: list[bytes]) -> int:
+        def read(raw: bytes, at: int, found: Found) -> int:
             index, at = _number(raw, at)
             if not 0 <= index < len(symbols):
                 raise Unreadable(f"{schema['name']} has no symbol {index}")
@@ -119,7 +132,7 @@ class _Readers:
     def _fixed(self, schema: Any) -> Read:
         size = int(schema["size"])
 
-        def read(raw: bytes, at: int, found: list[bytes]) -> int:
+        def read(raw: bytes, at: int, found: Found) -> int:
             part, at = _taken(raw, at, size)
             found.append(_characters(part))
             return at
@@ -130,11 +143,16 @@ class _Readers:
     def _array(self, schema: Any) -> Read:
         item = self.of(schema["items"])
 
-        def read(raw: bytes, at: int, found: list[bytes]) -> int:
+        def read(raw: bytes, at: int, found: Found) -> int:
             found.append(b"[")
             count, at = _block(raw, at)
             while count:
-                for _ in range(count):
+                begun = at
+                at = item(raw, at, found)
+                found.append(b",")
+                if at == begun:  # so it is for all of them: their type has no length
+                    found.add_empty(count)
+                for _ in range(count - 1):
                     at = item(raw, at, found)
                     found.append(b",")
                 count, at = _block(raw, at)
@@ -145,7 +163,7 @@ class _Readers:
     def _map(self, schema: Any) -> Read:
         value = self.of(schema["values"])
 
-        def read(raw: bytes, at: int, found: list[bytes]) -> int:
+        def read(raw: bytes, at: int, found: Found) -> int:
             found.append(b"{")
             keys: set[bytes] = set()
             count, at = _block(raw, at)
@@ -185,7 +203,7 @@ def _key(branch: Any) -> bytes:
     return b"{" + orjson.dumps(name) + b":"
 
 
-def _closed(found: list[bytes], opening: bytes, closing: bytes, at: int) -> int:
+def _closed(found: Found, opening: bytes, closing: bytes, at: int) -> int:
     """The last comma makes room for the end."""
     if found[-1] == opening:
         found.append(closing)
@@ -237,25 +255,25 @@ def _text(raw: bytes) -> bytes:
     return orjson.dumps(raw.decode("utf-8", "replace"))
 
 
-def _null(raw: bytes, at: int, found: list[bytes]) -> int:
+def _null(raw: bytes, at: int, found: Found) -> int:
     found.append(b"null")
     return at
 
 
-def _boolean(raw: bytes, at: int, found: list[bytes]) -> int:
+def _boolean(raw: bytes, at: int, found: Found) -> int:
     if raw[at] > 1:
         raise Unreadable(f"a boolean is {raw[at]}")
     found.append(b"true" if raw[at] else b"false")
     return at + 1
 
 
-def _long(raw: bytes, at: int, found: list[bytes]) -> int:
+def _long(raw: bytes, at: int, found: Found) -> int:
     value, at = _number(raw, at)
     found.append(b"%d" % value)
     return at
 
 
-def _int(raw: bytes, at: int, found: list[bytes]) -> int:
+def _int(raw: bytes, at: int, found: Found) -> int:
     value, at = _number(raw, at)
     if not -(1 << 31) <= value < 1 << 31:
         raise Unreadable("an int is longer than 32 bits")
@@ -263,31 +281,31 @@ def _int(raw: bytes, at: int, found: list[bytes]) -> int:
     return at
 
 
-def _float(raw: bytes, at: int, found: list[bytes]) -> int:
+def _float(raw: bytes, at: int, found: Found) -> int:
     (value,) = struct.unpack_from("<f", raw, at)
     found.append(float_text(value))
     return at + 4
 
 
-def _double(raw: bytes, at: int, found: list[bytes]) -> int:
+def _double(raw: bytes, at: int, found: Found) -> int:
     (value,) = struct.unpack_from("<d", raw, at)
     found.append(double_text(value))
     return at + 8
 
 
-def _bytes(raw: bytes, at: int, found: list[bytes]) -> int:
+def _bytes(raw: bytes, at: int, found: Found) -> int:
     part, at = _sized(raw, at)
     found.append(_characters(part))
     return at
 
 
-def _string(raw: bytes, at: int, found: list[bytes]) -> int:
+def _string(raw: bytes, at: int, found: Found) -> int:
     part, at = _sized(raw, at)
     found.append(_text(part))
     return at
 
 
-def _decimal(raw: bytes, at: int, found: list[bytes]) -> int:
+def _decimal(raw: bytes, at: int, found: Found) -> int:
     """In as few bytes as it takes."""
     part, at = _sized(raw, at)
     value = int.from_bytes(part, signed=True)

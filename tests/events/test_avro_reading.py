@@ -97,6 +97,14 @@ UNREADABLE: dict[str, tuple[Any, bytes, str]] = {
     "nothing, a billion times": (
         {"type": "array", "items": "null"}, b"\x80\xa8\xd6\xb9\x07\0", "does not fit",
     ),
+    "nothing, in many blocks": (
+        {"type": "array", "items": "null"}, b"\xa0\x9c\x01" * 2 + b"\0", "items take no bytes",
+    ),
+    "nothing, in many arrays": (
+        {"type": "array", "items": {"type": "array", "items": "null"}},
+        b"\x04" + b"\xa0\x9c\x01\0" * 2 + b"\0",
+        "items take no bytes",
+    ),
     "a list of ten thousand": (LIST, b"\x02" * 10_000 + b"\0", "nested too deep"),
 }  # fmt: skip
 
