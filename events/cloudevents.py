@@ -140,4 +140,7 @@ def moment(text: Any) -> datetime:
         raise NotACloudEvent(f"time is no RFC 3339 time: {text!r:.60}") from error
     if time.tzinfo is None or len(text) < 20:
         raise NotACloudEvent(f"time has no zone or no seconds: {text!r:.60}")
-    return time.astimezone(UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise NotACloudEvent(f"time lies outside of the years 1 to 9999: {text!r:.60}") from error

@@ -4,15 +4,18 @@ Bodies are capped and timed before anybody looks at them; a handler that cannot 
 """
 
 import asyncio
+import logging
 import ssl
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from bireme.kit.errors import ServiceError
 from events.ports import BadSourceConfig, EventsError
@@ -159,6 +162,17 @@ class Listeners:
                 await listener.stop()
 
 
+class _ServerLog(logging.LoggerAdapter[logging.Logger]):
+    """Where the library says what went wrong: requests that are no HTTP are the sender's fault, and come in masses."""
+
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
+        fault = kwargs.get("exc_info")
+        if isinstance(fault, HttpProcessingError):
+            log.info("request_is_no_http", error=fault.message)
+        else:
+            super().exception(msg, *args, **kwargs)
+
+
 class _Listener:
     """One port and the paths on it."""
 
@@ -173,6 +187,7 @@ class _Listener:
         self._server = web.Server(
             self._answer,
             access_log=None,
+            logger=_ServerLog(logging.getLogger(__name__)),
             auto_decompress=False,
             lingering_time=_LINGER_S,
             keepalive_timeout=head_s,
@@ -284,7 +299,7 @@ async def _read_slowly(request: web.BaseRequest, cap_bytes: int, patience_s: flo
         raise Refused(
             408, f"the body did not arrive within {patience_s:g} seconds", close=True
         ) from None
-    except web.PayloadAccessError as error:
+    except (web.PayloadAccessError, ConnectionError) as error:
         raise Refused(400, f"the body cannot be read: {error}", close=True) from error
     return b"".join(chunks)
 

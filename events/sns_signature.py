@@ -88,7 +88,10 @@ class Verifier:
 
 def is_of_sns(url: str) -> bool:
     """Whether the address is SNS's own: https, its host, no port, no user, a PEM file."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     return (
         parts.scheme == "https"
         and _HOST.fullmatch(parts.netloc) is not None

@@ -25,6 +25,7 @@ _INSERT = (
 _SHARED = attrgetter(
     "namespace", "source", "subject", "type", "content_type", "bus", "received_at", "attributes"
 )
+_LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 _FEW = 8  # alike: below that, they go with all the others
 _AFTER = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
 _REMEMBER = (
@@ -138,8 +139,8 @@ def _insert(tx: Transaction, events: Sequence[Event]) -> None:
 
 @lru_cache(maxsize=64)
 def _stamp(moment: datetime) -> float:
-    """Events that came together share their moments."""
-    return moment.timestamp()
+    """Events that came together share their moments. Rounded to a float, none becomes later than times can be."""
+    return min(moment.timestamp(), _LATEST)
 
 
 def decode(row: Row) -> Event:

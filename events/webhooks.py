@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 import structlog
@@ -159,6 +160,36 @@ def parsed(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is not valid JSON: {error}") from error
+
+
+def dumped(payload: dict[str, Any]) -> bytes:
+    """The payload's text. Raises Refused 400 for what was read, but is nested too deeply to be written again."""
+    try:
+        return orjson.dumps(payload)
+    except orjson.JSONEncodeError as error:
+        raise Refused(400, f"the body cannot be an event: {error}") from error
+
+
+def form(text: str, most_fields: int) -> dict[str, list[str]]:
+    """The fields of a form or a query, by name; escapes that are no UTF-8 stand as U+FFFD. Raises Refused 400."""
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=most_fields)
+    except ValueError as error:
+        raise Refused(400, f"the form cannot be read: {error}") from error
+
+
+def word(request: web.BaseRequest, header: str) -> str:
+    """A header's value as payloads show it: bytes that are no UTF-8 stand as U+FFFD; "" when it is missing."""
+    return _raw(request, header).decode("utf-8", "replace")
+
+
+def delivery_id(request: web.BaseRequest, header: str) -> str:
+    """The id a sender gives its delivery, as a text that can be stored; different bytes are different ids."""
+    return _raw(request, header).decode("utf-8", "backslashreplace")
+
+
+def _raw(request: web.BaseRequest, header: str) -> bytes:
+    return request.headers.get(header, "").encode("utf-8", "surrogateescape")
 
 
 def is_same(given: str, expected: bytes) -> bool:

@@ -88,5 +88,5 @@ def shown(event: Event, *, with_data: bool = True) -> dict[str, Any]:
 def _data(event: Event) -> Any:
     try:
         return json.loads(event.data)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deeply is a text too
         return event.data.decode("utf-8", "replace")

@@ -112,13 +112,15 @@ def changes(text: bytes | str) -> list[Change]:
     """What a message tells, in its order; nothing for S3's test message. Raises NotANotification."""
     try:
         return _changes(text, 0)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise NotANotification(f"not a notification of a bucket: {what}") from error
 
 
 def _changes(text: bytes | str, depth: int) -> list[Change]:
     told = orjson.loads(text)
+    # What is nested too deeply for a payload, some levels further down, must not be found out once it is remembered.
+    orjson.dumps([[[[told]]]])
     if told.get("Event") == _TEST:
         return []
     if "Records" in told:
@@ -133,11 +135,11 @@ def _changes(text: bytes | str, depth: int) -> list[Change]:
 def _from_record(record: dict[str, Any]) -> Change:
     found = record["s3"]["object"]
     return Change(
-        bucket=record["s3"]["bucket"]["name"],
+        bucket=_word(record["s3"]["bucket"]["name"]),
         key=unquote_plus(found["key"]),
         event=_named(record["eventName"]),
         time=_time(record["eventTime"]),
-        size=int(found.get("size") or 0),
+        size=_size(found.get("size")),
         etag=str(found.get("eTag") or "").strip('"'),
         version=str(found.get("versionId") or ""),
         sequencer=str(found.get("sequencer") or ""),
@@ -149,11 +151,11 @@ def _from_bridge(told: dict[str, Any]) -> Change:
     detail = told["detail"]
     found = detail["object"]
     return Change(
-        bucket=detail["bucket"]["name"],
-        key=found["key"],
+        bucket=_word(detail["bucket"]["name"]),
+        key=_word(found["key"]),
         event=_bridged(told["detail-type"], detail),
         time=_time(told["time"]),
-        size=int(found.get("size") or 0),
+        size=_size(found.get("size")),
         etag=str(found.get("etag") or "").strip('"'),
         version=str(found.get("version-id") or ""),
         sequencer=str(found.get("sequencer") or ""),
@@ -168,6 +170,19 @@ def _bridged(kind: str, detail: Mapping[str, Any]) -> str:
         is_marker = detail.get("deletion-type") == "Delete Marker Created"
         return "s3:ObjectRemoved:" + ("DeleteMarkerCreated" if is_marker else "Delete")
     return _BRIDGED.get(kind, f"s3:{kind.replace(' ', '')}")
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a bucket or a key is no text")
+    return value
+
+
+def _size(given: Any) -> int:
+    size = int(given or 0)
+    if not 0 <= size < 2**63:
+        raise ValueError(f"an object cannot have a size of {given}")
+    return size
 
 
 def _named(name: str) -> str:

@@ -105,7 +105,7 @@ class BitbucketSource:
                 raise Refused(400, "request signature is missing or wrong", close=True)
         return NewEvent(
             data=webhooks.payload(request, body, self._config.metadata),
-            dedup=request.headers.get("X-Request-UUID", ""),
+            dedup=webhooks.delivery_id(request, "X-Request-UUID"),
         )
 
 

@@ -24,7 +24,6 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-import orjson
 import structlog
 from aiohttp import web
 
@@ -112,7 +111,7 @@ class BitbucketServerSource:
         if not isinstance(told, dict):
             raise Refused(400, "the body is not a JSON object")
         changes = await self._wanted_changes(told, request)
-        delivery = request.headers.get("X-Request-Id", "")
+        delivery = webhooks.delivery_id(request, "X-Request-Id")
         events = [
             NewEvent(
                 data=webhooks.payload(request, part, self._config.metadata),
@@ -140,10 +139,10 @@ class BitbucketServerSource:
         if changes is None:
             return [body]
         if self._config.one_event_per_change:
-            return [orjson.dumps({**told, "changes": [one]}) for one in changes]
+            return [webhooks.dumped({**told, "changes": [one]}) for one in changes]
         if len(changes) == len(told["changes"]):
             return [body]
-        return [orjson.dumps({**told, "changes": changes})] if changes else []
+        return [webhooks.dumped({**told, "changes": changes})] if changes else []
 
     async def _wanted_changes(
         self, told: dict[str, Any], request: web.BaseRequest

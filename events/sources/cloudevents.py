@@ -60,7 +60,7 @@ class CloudEventsSource:
         """Senders ask before they send, so that nobody can be flooded through them."""
         origin = request.headers.get("WebHook-Request-Origin", "")
         allowed = self._config.allowed_origins
-        if not origin or not ("*" in allowed or origin in allowed):
+        if not origin.isascii() or not origin or not ("*" in allowed or origin in allowed):
             raise Refused(403, "this origin is not in allowedOrigins")
         answer = text(200, "")
         answer.headers["WebHook-Allowed-Origin"] = origin
@@ -75,7 +75,7 @@ class CloudEventsSource:
         attributes |= {name: str(value) for name, value in found.items() if name not in _OWN}
         time = cloudevents.moment(found["time"]) if "time" in found else None
         return NewEvent(
-            data=orjson.dumps(payload),
+            data=webhooks.dumped(payload),
             dedup=orjson.dumps([found["source"], found["id"]]).decode(),
             time=time,
             attributes=attributes,

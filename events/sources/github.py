@@ -16,7 +16,7 @@ Payload: `{"headers": {…}, "body": {…, "X-GitHub-Event": …, "X-GitHub-Deli
 import hashlib
 import hmac
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 import msgspec
 import orjson
@@ -31,6 +31,8 @@ from events.registry import sources
 
 log = structlog.get_logger(__name__)
 
+_DELIVERY = "X-GitHub-Delivery"
+_MOST_FORM_FIELDS = 100
 _API = "https://api.github.com"
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 # The stronger signature decides when both are sent.
@@ -99,14 +101,13 @@ class GithubSource:
 
     def _accept(self, request: web.BaseRequest, body: bytes) -> NewEvent:
         self._verify(request, body)
-        delivery = request.headers.get("X-GitHub-Delivery", "")
         payload: dict[str, Any] = {
             "headers": webhooks.headers(request),
-            "body": orjson.Fragment(_body(request, body, delivery)),
+            "body": orjson.Fragment(_body(request, body)),
         }
         if self._config.metadata:
             payload["metadata"] = self._config.metadata
-        return NewEvent(data=orjson.dumps(payload), dedup=delivery)
+        return NewEvent(data=orjson.dumps(payload), dedup=webhooks.delivery_id(request, _DELIVERY))
 
     def _verify(self, request: web.BaseRequest, body: bytes) -> None:
         """Over the bytes as they came, in constant time, before anything is parsed."""
@@ -218,19 +219,17 @@ def _is_signed(request: web.BaseRequest, key: bytes, body: bytes) -> bool:
     return False
 
 
-def _body(request: web.BaseRequest, body: bytes, delivery: str) -> bytes:
+def _body(request: web.BaseRequest, body: bytes) -> bytes:
     """GitHub's object with the event's name and delivery id as its last members; its numbers and order are kept."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip() == webhooks.FORM:
-        body = parse_qs(body, max_num_fields=100).get(b"payload", [b""])[0]
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body is not valid JSON: {error}") from error
+        named = webhooks.form(body.decode("utf-8", "replace"), _MOST_FORM_FIELDS)
+        body = named.get("payload", [""])[0].encode()
+    parsed = webhooks.parsed(body)
     if not isinstance(parsed, dict):
         raise Refused(400, "the body is not a JSON object")
     added = {
-        "X-GitHub-Event": request.headers.get("X-GitHub-Event", ""),
-        "X-GitHub-Delivery": delivery,
+        "X-GitHub-Event": webhooks.word(request, "X-GitHub-Event"),
+        _DELIVERY: webhooks.word(request, _DELIVERY),
     }
     start = streams.compact(body)[:-1] + (b"," if parsed else b"")
     return start + orjson.dumps(added)[1:]

@@ -89,7 +89,7 @@ class GitlabSource:
                 raise Refused(400, "token mismatch", close=True)
         return NewEvent(
             data=webhooks.payload(request, body, self._config.metadata),
-            dedup=request.headers.get("Idempotency-Key", ""),
+            dedup=webhooks.delivery_id(request, "Idempotency-Key"),
         )
 
 

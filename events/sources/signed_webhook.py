@@ -102,7 +102,7 @@ class SignedWebhookSource:
         }
         if self._config.metadata:
             payload["metadata"] = self._config.metadata
-        return NewEvent(data=orjson.dumps(payload), dedup=self._named(request, "id"))
+        return NewEvent(data=orjson.dumps(payload), dedup=self._delivery_id(request))
 
     def _verify(self, request: web.BaseRequest, body: bytes) -> None:
         if self._scheme.timestamp_header:
@@ -143,6 +143,10 @@ class SignedWebhookSource:
     def _named(self, request: web.BaseRequest, part: str) -> str:
         header = self._scheme.id_header if part == "id" else self._scheme.timestamp_header
         return request.headers.get(header, "") if header else ""
+
+    def _delivery_id(self, request: web.BaseRequest) -> str:
+        header = self._scheme.id_header
+        return webhooks.delivery_id(request, header) if header else ""
 
     def _signature(self, key: bytes, text: bytes) -> bytes:
         made = hmac.new(key, text, getattr(hashlib, self._scheme.algorithm)).digest()

@@ -16,7 +16,6 @@ import hmac
 from typing import Any
 from urllib.parse import parse_qs
 
-import orjson
 from aiohttp import web
 
 from events import fields, webhooks
@@ -106,7 +105,7 @@ def _object(body: bytes) -> dict[str, Any]:
 def _event(told: dict[str, Any]) -> NewEvent | None:
     if told.get("type") != "event_callback":
         delivery = str(told.get(_COMMAND_ID) or "")
-        return NewEvent(data=orjson.dumps(told), dedup=delivery)
+        return NewEvent(data=webhooks.dumped(told), dedup=delivery)
     inner = told.get("event")
     if not isinstance(inner, dict):
         raise Refused(400, "the callback has no event")
@@ -116,5 +115,5 @@ def _event(told: dict[str, Any]) -> NewEvent | None:
         if told.get(name)
     }
     return NewEvent(
-        data=orjson.dumps(inner), dedup=str(told.get("event_id") or ""), attributes=attributes
+        data=webhooks.dumped(inner), dedup=str(told.get("event_id") or ""), attributes=attributes
     )

@@ -98,7 +98,7 @@ class SnsSource:
         """The signature lies inside: no more is read of the body than it needs, before it holds."""
         try:
             envelope = msgspec.json.decode(body, type=Envelope)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(400, f"the body is no message of SNS: {error}") from error
         if envelope.topic_arn != self._config.topic_arn:
             raise Refused(400, "the message is of another topic", close=True)

@@ -9,7 +9,6 @@ its parts.
 """
 
 from typing import Any
-from urllib.parse import parse_qs
 
 import orjson
 from aiohttp import web
@@ -57,8 +56,4 @@ def _body(request: web.BaseRequest, body: bytes) -> Any:
 
 
 def _form(text: str) -> dict[str, list[str]]:
-    try:
-        found = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FORM_FIELDS)
-    except ValueError as error:
-        raise Refused(400, f"the form cannot be read: {error}") from error
-    return dict(sorted(found.items()))
+    return dict(sorted(webhooks.form(text, _MOST_FORM_FIELDS).items()))
