@@ -59,6 +59,8 @@ class SourceStatus(msgspec.Struct, kw_only=True, rename="camel"):
     filter_errors: int = 0
     failed: int = 0
     poison: int = 0
+    refused: int = 0
+    last_refusal: str = ""
     last_event_at: datetime | None = None
 
 
@@ -98,7 +100,9 @@ class Inlet:
         self.status = SourceStatus(
             namespace=place.namespace, name=place.name, kind=place.kind, subject=place.subject
         )
-        self._around = dataclasses.replace(around, ready=self._listens, set_aside=self._set_aside)
+        self._around = dataclasses.replace(
+            around, ready=self._listens, set_aside=self._set_aside, refused=self._refused
+        )
         self._bus = bus
         self._poison = poison
         self._event_ids = _EventIds(around.ids)
@@ -109,6 +113,14 @@ class Inlet:
     def _listens(self) -> None:
         self.status.state, self.status.error = "listening", ""
         self.settled.set()
+
+    def _refused(self, reason: str) -> None:
+        """Counted each time; told in the log less and less often, for strangers may knock as often as they like."""
+        status = self.status
+        status.refused += 1
+        status.last_refusal = reason
+        if status.refused.bit_count() == 1:
+            self._log.warning("request_refused", reason=reason, refused=status.refused)
 
     async def run(self) -> None:
         """Build the source and keep it running. A config that cannot work is refused once and for all."""

@@ -155,7 +155,8 @@ class Surroundings:
     """What the shell gives every source. A source's own clients are its own affair.
 
     A source calls `ready` once nothing that happens from now on can escape it, and `set_aside` with messages that can
-    be no event, before it acknowledges them: they are counted, told and kept, and that is waited for.
+    be no event, before it acknowledges them: they are counted, told and kept, and that is waited for. `refused` is told
+    why a request was turned away, never what was in it.
     """
 
     place: Place
@@ -166,6 +167,7 @@ class Surroundings:
     http: HttpServers
     ready: Callable[[], None] = lambda: None
     set_aside: Callable[[Sequence[PoisonMessage]], Awaitable[None]] = _nowhere
+    refused: Callable[[str], None] = lambda reason: None
 
 
 class BusAway(EventsError, ServiceError):

@@ -71,6 +71,13 @@ class HttpRoute:
             await remove()
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except Refused as refusal:
+            self._around.refused(f"{refusal.status} {refusal}")
+            raise
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self._check_token(request)
         if self._method is not None and request.method != self._method:
             raise Refused(400, "http method does not match", close=True)

@@ -33,8 +33,10 @@ def sensor(
     decisions: Sequence[Json],
     firings: Sequence[Json],
     problems: Sequence[str] = (),
+    listens: Sequence[Json] = (),
 ) -> Json:
-    """What a sensor decided lately, how often each outcome came, and what it has waiting or dead."""
+    """What a sensor decided lately, how often each outcome came, and what it has waiting or dead. `listens` says of
+    each event it waits for whether that can come."""
     by_id = {firing["id"]: firing for firing in firings}
     counts: dict[str, int] = {}
     for decision in decisions:
@@ -42,6 +44,7 @@ def sensor(
     return {
         "sensor": f"{namespace}/{name}",
         "problems": list(problems),
+        "listens": list(listens),
         "outcomes": counts,
         "decisions": [_line(decision, by_id) for decision in decisions],
         "open": [firing for firing in firings if firing["status"] != "fired"],

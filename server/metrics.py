@@ -106,6 +106,7 @@ def _source_families(deck: "Deck") -> "list[Metric]":
             ("filtered", "Events a source's own filter turned away."),
             ("failed", "Events that could not be kept."),
             ("poison", "Messages that can be no event, and were set aside."),
+            ("refused", "Requests that were turned away, such as those with a wrong signature."),
         )
     }
     up = GaugeMetricFamily("bireme_source_up", "1 while a source listens.", labels=labels)

@@ -116,8 +116,8 @@ class K8sTrigger:
             return await self._own(firing, thing)
         if cluster is None:
             raise TriggerRefused(
-                f"k8s: {spec['operation']} of {thing.get('kind')} {thing['metadata'].get('name')}"
-                " needs a cluster, and this engine has none; Workflows work without"
+                f"k8s: {spec['operation']} of {thing.get('kind')} {_name(thing)} needs a cluster,"
+                " and this engine has none: start it with BIREME_KUBECONFIG. Workflows work without"
             )
         return await _act(cluster, firing, self.around)
 

@@ -11,7 +11,7 @@ from events import poison
 from events.model import Event
 from sensors import compile, explain, lease_store, pages
 from sensors import store as decided
-from server import log
+from server import listening, log
 from server.api import replies
 from server.api.routes import Ask, BadRequest, Routes
 from server.deck import Deck
@@ -154,12 +154,19 @@ async def _firings_of(deck: Deck, decisions: list[dict[str, Any]]) -> list[dict[
 @routes.add("GET", BASE + "/explain/sensor/{namespace}/{name}", "explain", "sensors")
 async def explain_sensor(ask: Ask) -> web.StreamResponse:
     namespace, name = ask.namespace, ask.part("name")
-    ask.deck.objects.get("Sensor", namespace, name)
+    stored = ask.deck.objects.get("Sensor", namespace, name)
     database = ask.deck.database
     made = await decided.decisions(database, namespace=namespace, sensor=name)
     fired = await decided.firings(database, namespace=namespace, sensor=name)
     problems = ask.deck.sensors.problems(namespace, name)
-    return replies.reply(explain.sensor(namespace, name, made, fired, problems))
+    hears = _listens_to(ask.deck, namespace, stored.manifest)
+    return replies.reply(explain.sensor(namespace, name, made, fired, problems, hears))
+
+
+def _listens_to(deck: Deck, namespace: str, sensor: Mapping[str, Any]) -> list[dict[str, Any]]:
+    sources = [stored.manifest for stored in deck.objects.of_kind("EventSource", namespace)]
+    statuses = [status for status in deck.sources.status() if status.namespace == namespace]
+    return listening.dependencies(sensor, sources, statuses)
 
 
 @routes.add("GET", BASE + "/explain/workflow/{namespace}/{name}", "explain", "workflows")
@@ -186,12 +193,20 @@ async def explain_workflow(ask: Ask) -> web.StreamResponse:
                     "name": n["displayName"],
                     "phase": n.get("phase") or "",
                     "message": n.get("message") or "",
+                    "startedAt": n.get("startedAt"),
                 }
                 for n in nodes
-                if n.get("message") or n.get("phase") in ("Failed", "Error")
+                if _is_telling(n)
             ],
         }
     )
+
+
+def _is_telling(node: Mapping[str, Any]) -> bool:
+    """What failed, what has something to say, and what the workflow is at or waits for."""
+    is_busy = node.get("type") in ("Pod", "Suspend", "HTTP", "Plugin")
+    phases = ("Failed", "Error", "Running", "Pending") if is_busy else ("Failed", "Error")
+    return bool(node.get("message")) or node.get("phase") in phases
 
 
 def _origin(row: Any, found: Mapping[str, Any], fired: list[dict[str, Any]]) -> str:

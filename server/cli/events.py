@@ -185,6 +185,7 @@ def sources(client: Client, form: str | None) -> None:
         "FILTERED",
         "FAILED",
         "POISON",
+        "REFUSED",
         "LAST",
         "MESSAGE",
     ]
@@ -193,7 +194,8 @@ def sources(client: Client, form: str | None) -> None:
 
 def _source_row(event: dict[str, Any]) -> list[Any]:
     state = click.style(event["state"], fg="green" if event["state"] == "listening" else "red")
-    counts = [event[name] for name in ("accepted", "filtered", "failed", "poison")]
+    counts = [event[name] for name in ("accepted", "filtered", "failed", "poison", "refused")]
     last = output.age(event.get("lastEventAt"))
     row = [event["name"], event["subject"], event["kind"], state, *counts]
-    return [*row, last, event["error"]]
+    refusal = f"last refused: {event['lastRefusal']}" if event["refused"] else ""
+    return [*row, last, event["error"] or refusal]

@@ -80,6 +80,8 @@ def show_event(found: Json) -> None:
     event = found["event"]
     _title(f"event {event['seq']}  {event['source']}/{event['subject']}  {event['id']}")
     click.echo(f"  received {output.local_time(event['receivedAt'])}, type {event['type']}")
+    if hint := _hint(event.get("data")):
+        click.echo(f"  {click.style('note', fg='yellow')}: {hint}")
     for sensor in found["sensors"]:
         click.echo(f"  sensor {sensor['sensor']}")
         for decision in sensor["decisions"]:
@@ -91,10 +93,21 @@ def show_event(found: Json) -> None:
         click.echo(f"  no sensor listens to {place}: add a dependency on it to a Sensor")
 
 
+def _hint(data: Any) -> str:
+    """What curl does with -d alone: JSON that was sent as a form has become the name of a field."""
+    body = data.get("body") if isinstance(data, dict) else None
+    if isinstance(body, dict) and any(name.lstrip()[:1] in ("{", "[") for name in body):
+        return "the body was sent as a form; JSON needs the header 'Content-Type: application/json'"
+    return ""
+
+
 def show_sensor(found: Json) -> None:
     _title(f"sensor {found['sensor']}")
     for problem in found["problems"]:
         click.echo(f"  {click.style('problem', fg='red')}: {problem}")
+    for heard in found["listens"]:
+        mark = "listens to" if heard["isHeard"] else click.style("cannot hear", fg="red")
+        click.echo(f"  {mark} {heard['event']}: {heard['says']}")
     counts = ", ".join(f"{count} {output.coloured(o)}" for o, count in found["outcomes"].items())
     click.echo(f"  last decisions: {counts or 'none yet'}")
     for decision in found["decisions"][-20:]:
@@ -119,6 +132,8 @@ def show_workflow(found: Json) -> None:
         _decision(cause, "    ")
     for node in found["nodes"]:
         message = f": {node['message']}" if node["message"] else ""
+        if node["phase"] == "Running":
+            message = f" for {output.age(node['startedAt'])}{message}"
         click.echo(f"  {output.coloured(node['phase'])}  {node['name']}{message}")
     for event in found.get("events") or ():
         _event(event)

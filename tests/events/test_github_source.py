@@ -84,6 +84,14 @@ async def test_a_wrong_signature_is_refused(bench: Any, hook: Any, given: dict[s
     assert len(await bench.events()) == 1
 
 
+async def test_a_refused_delivery_is_counted_with_its_reason(bench: Any, hook: Any) -> None:
+    for _ in range(2):
+        await hook()
+    (status,) = bench.bank.status()
+    assert (status.refused, status.accepted) == (2, 0)
+    assert status.last_refusal == "400 request signature is missing or wrong"
+
+
 async def test_the_older_signature_is_taken_only_where_the_newer_is_missing(hook: Any) -> None:
     older = "sha1=" + hmac.new(KEY, BODY, hashlib.sha1).hexdigest()
     assert (await hook(X_Hub_Signature=older))[0] == 200

@@ -199,7 +199,9 @@ async def test_a_cron_workflow_is_listed_switched_and_started_by_hand(terminal: 
 async def test_sensors_and_events_say_what_there_is(terminal: Terminal) -> None:
     assert "nobody/x" in await terminal.says("sensors", "list")
     assert "none yet" in await terminal.says("sensors", "get", "deaf")
-    assert "none yet" in await terminal.says("explain", "sensor", "deaf")
+    told = await terminal.says("explain", "sensor", "deaf")
+    assert "none yet" in told
+    assert "cannot hear nobody/x: no EventSource 'nobody' (There is: none.)" in told
     done = await terminal.type("events", "list")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "No events yet" in done.stderr
