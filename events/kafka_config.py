@@ -104,7 +104,7 @@ def _limit(path: str, value: Any) -> int:
 def _milliseconds(path: str, value: Any) -> int:
     try:
         length = goduration.nanoseconds(value) if isinstance(value, str) else int(value)
-    except (LangError, ValueError, TypeError) as error:
+    except (LangError, ValueError, TypeError, OverflowError) as error:
         raise BadSourceConfig(f"config.{path} is {value!r}, expected a time such as 10s") from error
     if not _MILLISECOND <= length < (1 << 31) * _MILLISECOND:
         raise BadSourceConfig(

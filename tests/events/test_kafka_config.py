@@ -100,6 +100,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "text for a number": ("consumer: {fetch: {min: many}}", "'many', expected a whole number"),
     "no bytes at all": ("consumer: {fetch: {min: 0}}", "0, expected a whole number"),
     "milliseconds without a unit": ("consumer: {maxWaitTime: 500}", "bare numbers are nanoseconds"),
+    "a time without an end": ("consumer: {maxWaitTime: .inf}", "inf, expected a time"),
     "a time that is none": ("consumer: {maxWaitTime: soon}", "'soon', expected a time"),
     "a start that is none": ("consumer: {offsets: {initial: 5}}", "expected -1"),
     "a client without a name": ("clientID: 7", "7, expected a text"),
