@@ -18,14 +18,15 @@ _MOST_PAGES = 1000
 
 
 class ApiError(EventsError, ServiceError):
-    """The API did not do what was asked. `status` is its answer, 0 when there was none."""
+    """The API did not do what was asked. `status` is its answer, 0 when there was none; `words` what it said."""
 
     retriable = True
     blame = "service"
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, words: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.words = words
 
 
 class Api:
@@ -111,7 +112,8 @@ class Api:
         if len(text) > self._most_bytes:
             raise ApiError(f"{place}: the answer is larger than {self._most_bytes} bytes")
         if answer.status >= 300:
-            raise ApiError(_refusal(place, answer.status, text), answer.status)
+            words = text[:300].decode("utf-8", "replace").strip()
+            raise ApiError(_refusal(place, answer.status, words), answer.status, words)
         return answer, text
 
     async def numbered_pages(self, path: str, size: int = 100) -> AsyncIterator[Any]:
@@ -140,8 +142,7 @@ async def whole(answer: aiohttp.ClientResponse, most: int) -> bytes:
     return bytes(text)
 
 
-def _refusal(place: str, status: int, text: bytes) -> str:
-    words = text[:300].decode("utf-8", "replace").strip()
+def _refusal(place: str, status: int, words: str) -> str:
     advice = {
         401: "the credentials are not accepted: ",
         403: "the credentials are not allowed to do this: ",

@@ -17,9 +17,8 @@ from events.streams import Auth
 _MAGIC = 0
 _HEAD = struct.Struct(">BI")
 _ACCEPT = "application/vnd.schemaregistry.v1+json"
-_NO_SUCH_SCHEMA = (
-    "40403"  # the registry's own word; any other 404 means that it is not the registry
-)
+# The registry's own word; any other 404 means that it is not the registry.
+_NO_SUCH_SCHEMA = "40403"
 
 
 class RegistryAway(EventsError, ServiceError):
@@ -91,7 +90,7 @@ class Registry:
             try:
                 return await api.call("GET", f"/schemas/ids/{number}")
             except rest.ApiError as error:
-                if error.status == 404 and _NO_SUCH_SCHEMA in str(error):
+                if error.status == 404 and _NO_SUCH_SCHEMA in error.words:
                     raise NoSuchSchema(f"the schema registry has no schema {number}") from error
                 raise RegistryAway(f"schemaRegistry: {error}") from error
             except ValueError as error:  # an address that is none

@@ -166,16 +166,19 @@ async def test_a_message_that_cannot_be_read_is_set_aside_and_the_next_ones_come
     assert all(reasons[offset].startswith(text) for offset, text in said.items())
 
 
+@pytest.mark.parametrize("number", [7, 40403])
 async def test_an_address_that_is_no_registry_loses_nothing(
     bench: Any,
     broker: process.Server,
     topic: str,
     producer: AIOKafkaProducer,
     registry: FakeRegistry,
+    number: int,
 ) -> None:
+    """Whatever stands in the address: the answer alone says that a registry does not know a number."""
     given = spec(bench, broker, topic, registry)
     given["kafka"]["orders"]["schemaRegistry"]["url"] = f"{registry.url}/elsewhere"
-    await producer.send_and_wait(topic, message(7, FIRST))
+    await producer.send_and_wait(topic, message(number, FIRST))
     await bench.apply(given)
 
     async def waits() -> bool:
