@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from bireme.storage.ports import Signals, Transaction
 from sensors.errors import NotHeld, Outdated
 
-WITH_THE_ENGINE = ("argoWorkflow", "k8s")
+WITH_THE_ENGINE = ("argoWorkflow", "k8s", "workflowEventBinding")
 """Kinds of triggers whose firings need the controller or its cluster once they are not rows of a workflow's birth."""
 
 FIRINGS = "firings"

@@ -12,6 +12,7 @@ from controller.templates import TemplateShelf
 from events.carriers import Carriers
 from events.run import EventBank
 from sensors.run import SensorBank
+from server.bindings import BindingTaker
 from server.objects.check import nearest_line
 from server.objects.model import StoredObject
 from server.objects.run import Taker
@@ -166,6 +167,7 @@ def takers(
         "ClusterWorkflowTemplate": TemplateTaker(shelf, "ClusterWorkflowTemplate"),
         "CronWorkflow": CronTaker(crons),
         "Sensor": sensors,
+        "WorkflowEventBinding": BindingTaker(sensors),
         "EventBus": BusTaker(carriers),
         "EventSource": SourceTaker(sources),
         "Secret": SecretTaker(secrets),

@@ -33,7 +33,7 @@ from sensors.holding import Holding
 from sensors.run import SensorBank
 from sensors.surroundings import Surroundings
 from sensors.sweep import Policy
-from server import fleet, parts
+from server import bindings, fleet, parts
 from server.cluster import ClusterPort
 from server.deck import Deck
 from server.metrics import Metrics
@@ -213,7 +213,9 @@ async def start(deck: Deck, directory: Directory | None) -> None:
         await deck.objects.load(between=partial(_adopt, deck))
     finally:
         gc.enable()
-    known = [f"{one.namespace}/{one.name}" for one in deck.objects.of_kind("Sensor")]
+    sensors = deck.objects.of_kind("Sensor")
+    bound = map(bindings.as_sensor, deck.objects.of_kind("WorkflowEventBinding"))
+    known = [f"{one.namespace}/{one.name}" for one in (*sensors, *bound)]
     await deck.fleet.begun(deck.database, known)
     if directory is not None:
         await directory.look()

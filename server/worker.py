@@ -27,6 +27,7 @@ from sensors.run import SensorBank
 from sensors.surroundings import Surroundings
 from sensors.worker import Worker
 from server import parts
+from server.bindings import BindingTaker
 from server.cluster import ClusterPort
 from server.objects.follow import FollowedObjects
 from server.objects.model import StoredObject
@@ -174,7 +175,8 @@ def _takers(
         "ClusterWorkflowTemplate": TemplateTaker(shelf, "ClusterWorkflowTemplate"),
         "Secret": SecretTaker(secrets),
         "ConfigMap": ConfigMapTaker(secrets, shelf),
-        "Sensor": KnowingTaker(worker, cradle.prepare),
+        "Sensor": (sensors := KnowingTaker(worker, cradle.prepare)),
+        "WorkflowEventBinding": BindingTaker(sensors),
     }
 
 

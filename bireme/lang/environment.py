@@ -55,6 +55,17 @@ def _jsonpath(text: Any, path: Any) -> Any:
     return jsonpath.find(data, path)
 
 
+def of_json(data: bytes) -> dict[str, Any]:
+    """The members of a JSON object as names, every number a float. Raises LangError."""
+    try:
+        members = json.loads(data, parse_int=float)
+    except (ValueError, RecursionError) as error:
+        raise LangError(f"the data is not JSON: {error}") from error
+    if not isinstance(members, dict):
+        raise LangError("the data is not a JSON object, so that it has no names")
+    return members
+
+
 def expand_dotted(flat: Mapping[str, Any]) -> dict[str, Any]:
     """`{"a.b": 1}` as `{"a": {"b": 1}}`. A name that is also the beginning of others (`a` beside `a.b`) is dropped."""
     parents: set[str] = set()

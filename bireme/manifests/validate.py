@@ -12,10 +12,11 @@ from bireme.manifests.events import EventBus, EventSource, Sensor
 from bireme.manifests.locate import locate
 from bireme.manifests.manifest import Manifest
 from bireme.manifests.resolve import TemplateLookup, nothing_stored
+from bireme.manifests.validate_binding import validate_binding
 from bireme.manifests.validate_cron import check_cron, metadata_of_runs
 from bireme.manifests.validate_names import Invalid
 from bireme.manifests.validate_workflow import WorkflowChecks
-from bireme.manifests.workflow import CronWorkflow, WorkflowSpec
+from bireme.manifests.workflow import CronWorkflow, WorkflowEventBinding, WorkflowSpec
 
 __all__ = [
     "TemplateLookup",
@@ -48,9 +49,8 @@ def validate(
         return validate_sensor(manifest)
     if isinstance(manifest, EventSource):
         return validate_event_source(manifest)
-    if manifest.kind == "WorkflowEventBinding":
-        text, advice = "a WorkflowEventBinding has no effect here", "write a Sensor"
-        return [manifest.problem(text, "kind", advice=advice, severity="warning")]
+    if isinstance(manifest, WorkflowEventBinding):
+        return validate_binding(manifest, templates)
     return validate_event_bus(manifest) if isinstance(manifest, EventBus) else []
 
 

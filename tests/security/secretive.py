@@ -92,4 +92,5 @@ def blocks(gossip: str) -> dict[str, list[dict[str, Any]]]:
         ],
         "k8s": [{"operation": "create", "source": {"s3": _S3}}],
         "log": [{}],
+        "workflowEventBinding": [{"workflowTemplateRef": {"name": "none"}, "binding": "b"}],
     }  # fmt: skip

@@ -53,6 +53,9 @@ WHOLE: dict[str, dict[str, Any]] = {
         "blocks": "[]", "thread": {"messageAggregationKey": "k", "broadcastMessageToChannel": True},
         "sender": {"username": "u", "icon": ":x:"}, "endpoint": "e"},
     "log": {"intervalSeconds": 5},
+    "workflowEventBinding": {"binding": "b", "workflowTemplateRef": {"name": "t", "clusterScope": True},
+        "metadata": {"name": "payload.n", "generateName": "payload.n", "labels": {"a": "b"}, "annotations": {}},
+        "arguments": {"parameters": [{"name": "p", "valueFrom": {"event": "payload.p"}}]}},
     "k8s": {"parameters": PAYLOAD, "operation": "patch", "patchStrategy": "s", "liveObject": True,
         "source": {"resource": {"kind": "Pod", "spec": {"anything": [1]}}}},
     "argoWorkflow": {"parameters": PAYLOAD, "operation": "submit", "args": ["-p", "a=b"], "source": {

@@ -92,8 +92,14 @@ def eval_bool(text: str, env: Mapping[str, Any], functions: Mapping[str, Any] = 
         raise _explained(text, error) from None
     if isinstance(value, bool):
         return value
-    shown = f"%!s({values.go_type(value)}={values.text(value)})"
-    raise LangError(f"unable to cast expression result '{shown}' to bool")
+    raise LangError(f"unable to cast expression result '{_with_s(value)}' to bool")
+
+
+def _with_s(value: Any) -> str:
+    """As Go's `%s` writes it: a text as it is, of other values that this is none."""
+    if isinstance(value, str):
+        return value
+    return "%!s(<nil>)" if value is None else f"%!s({values.go_type(value)}={values.text(value)})"
 
 
 def _explained(text: str, error: LangError) -> LangError:
