@@ -35,6 +35,7 @@ from sensors.timekeeper import Timekeeper
 log = structlog.get_logger(__name__)
 
 _ENTRIES_PER_COMMIT = 200
+_MISSED_PER_COMMIT = 500
 _CELLS_PER_COMMIT = 200
 _PAUSE_S = 1.0
 _NOTHING_AHEAD = nullcontext()
@@ -209,8 +210,8 @@ class SensorBank:
     async def catch_up(self) -> None:
         """Show every sensor what it has missed, and enrol the new ones; many sensors per commit."""
         while behind := [entry for entry in self._entries.values() if not entry.is_settled]:
-            entries = behind[:_ENTRIES_PER_COMMIT]
-            async with self.programs.asked(await self._missed(entries)):
+            entries, missed = await self._missed(behind[:_ENTRIES_PER_COMMIT])
+            async with self.programs.asked(missed):
                 await self.database.write(partial(self._settle, entries=entries))
 
     async def redrive(self, firing_id: str) -> None:
@@ -232,20 +233,27 @@ class SensorBank:
                 continue
             await self._applied.wait()
 
-    async def _missed(self, entries: Sequence[Entry]) -> Concerned:
-        """What sensors with programs have missed, as far as the next `_settle` of them goes."""
-        asking = [e for e in entries if e.key in self._with_programs and not e.starts_now]
+    async def _missed(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Concerned]:
+        """What sensors with programs have missed, as far as the next `_settle` goes, and the sensors that is to be of.
 
-        def look(tx: Transaction) -> Concerned:
-            positions = [(entry, store.position(tx, entry.key)) for entry in asking]
-            return [
-                (event, (entry,))
-                for entry, position in positions
-                if position is not None
-                for event in missed_by(tx, entry, position)
-            ]
+        Not all of them where much was missed: it is in memory, and nothing is durable until its programs have run.
+        """
+        if self._with_programs.isdisjoint(entry.key for entry in entries):
+            return entries, ()
+        return await self.database.write(partial(self._look, entries=entries))
 
-        return await self.database.write(look) if asking else ()
+    def _look(
+        self, tx: Transaction, entries: Sequence[Entry]
+    ) -> tuple[Sequence[Entry], list[tuple[Event, Sequence[Entry]]]]:
+        found: list[tuple[Event, Sequence[Entry]]] = []
+        for count, entry in enumerate(entries):
+            if len(found) >= _MISSED_PER_COMMIT:
+                return entries[:count], found
+            if entry.key in self._with_programs and not entry.starts_now:
+                position = store.position(tx, entry.key)
+                missed = [] if position is None else missed_by(tx, entry, position)
+                found += [(event, (entry,)) for event in missed]
+        return entries, found
 
     def _settle(self, tx: Transaction, entries: Sequence[Entry]) -> None:
         self.holding.current(tx)

@@ -16,17 +16,22 @@ CHANGED = {"transform": {"jq": ".body"}, "filters": {"script": "return event.bod
 
 
 class Recorded:
-    """Scripts that note in which thread they ran, wait until they are let go, and answer from the data."""
+    """Scripts that note in which thread they ran, wait until they are let go, and answer from the data.
+
+    With `held`, only programs with that text in them wait.
+    """
 
     def __init__(self) -> None:
+        self.held = ""
         self.ran: list[tuple[str, bytes]] = []
         self.threads: set[str] = set()
         self.begun, self.go = threading.Event(), threading.Event()
         self.go.set()
 
     def run(self, program: Program, data: bytes) -> bytes:
-        self.begun.set()
-        assert self.go.wait(20)
+        if self.held in program.text:
+            self.begun.set()
+            assert self.go.wait(20)
         self.threads.add(threading.current_thread().name.partition("_")[0])
         self.ran.append((program.kind, data))
         if b"broken" in data:
@@ -123,6 +128,32 @@ async def test_an_event_that_two_sensors_have_missed_is_asked_about_for_both(
     await bank.catch_up()
     assert [row[4] for row in await deck.outcomes()] == ["fired", "fired"]
     assert len(scripts.ran) == 2
+    assert scripts.threads == {"programs"}
+
+
+async def test_much_that_was_missed_is_kept_before_the_next_sensor_is_asked_about(
+    deck: Any, bank: Any, scripts: Recorded, make_sensor: Any, make_event: Any
+) -> None:
+    log = {"template": {"name": "t", "log": {}}}
+    other = {"filters": {"script": "return event.body.n ~= 2"}}
+    made = [make_sensor(log, **SCRIPT), make_sensor(log, name="later", **other)]
+    for one in made:
+        bank.add(one)
+    await bank.catch_up()
+    for one in made:
+        bank.drop(f"default/{one['metadata']['name']}")
+    await deck.append(*(make_event(f"e{n}") for n in range(500)))
+    for one in made:
+        bank.add(one)
+    scripts.held = "~= 2"
+    scripts.go.clear()
+    catching_up = asyncio.create_task(bank.catch_up())
+    assert await asyncio.to_thread(scripts.begun.wait, 20)
+    first = await deck.outcomes()
+    scripts.go.set()
+    await catching_up
+    assert [row[1] for row in first] == ["s"] * 500
+    assert len(await deck.outcomes()) == 1000
     assert scripts.threads == {"programs"}
 
 
