@@ -61,6 +61,23 @@ def access(
     return options
 
 
+async def why(error: Exception, broker: str, access: dict[str, Any]) -> str:
+    """Why no connection came about. The library keeps it to itself: ask a broker ourselves."""
+    from aiokafka.conn import create_conn
+    from aiokafka.errors import KafkaConnectionError, KafkaError
+
+    if not isinstance(error, KafkaConnectionError):
+        return tls.told(error)
+    if access["security_protocol"] == "PLAINTEXT":
+        return "no broker answers"
+    host, _, port = broker.rpartition(":")
+    try:
+        (await create_conn(host.strip("[]"), int(port), request_timeout_ms=5000, **access)).close()
+    except (KafkaError, OSError, TimeoutError, ValueError) as reason:
+        return tls.told(reason)
+    return tls.told(error)
+
+
 async def ask(reader: Any, partitions: Collection[Any]) -> None:
     """Silence may mean that nothing was sent, or that nobody is there. Raises KafkaAway.
 

@@ -13,7 +13,7 @@ from typing import Any
 from bireme.kit.clock import Clock
 from events import fields, sigv4, tls
 from events.aws import AwsError, EngineKeys
-from events.ports import BadSourceConfig, Surroundings
+from events.ports import BadSourceConfig, TimedAsker
 
 _VALID_S = 900
 _WHO = "&User-Agent=bireme"
@@ -54,7 +54,7 @@ def token(region: str, keys: sigv4.Keys, now: datetime) -> str:
 def access(
     given: AwsMskIamAuth,
     transport: tls.Tls | None,
-    around: Surroundings,
+    around: TimedAsker,
     keys: FindKeys | None = None,
 ) -> dict[str, Any]:
     """The client's options: always with TLS, and trusting the system's authorities where `tls` names none."""

@@ -91,6 +91,13 @@ class Asker(Protocol):
     def secrets(self) -> Secrets: ...
 
 
+class TimedAsker(Asker, Protocol):
+    """One whose credentials depend on the time."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+
 class SourceState(Protocol):
     """A little durable memory per source (a calendar's last tick). None when nothing was kept.
 

@@ -39,6 +39,7 @@ class MissingExtra(UserError):
     """An optional dependency is not installed; the message names the extra to install."""
 
     def __init__(self, extra: str, needed_for: str) -> None:
+        self.extra = extra
         super().__init__(f"{needed_for} needs the extra '{extra}': pip install 'bireme[{extra}]'")
 
 

@@ -28,12 +28,12 @@ import structlog
 
 from bireme.kit.backoff import Backoff
 from bireme.kit.errors import BiremeError, ServiceError
-from events import fields, kafka, kafka_config, kafka_group, kafka_msk, tls
+from events import fields, kafka, kafka_config, kafka_group, kafka_msk
 from events.kafka_avro import AvroBodies
 from events.kafka_messages import Batch, Mark, Messages, fact_of, place_of
 from events.kafka_msk import AwsMskIamAuth
 from events.pace import Pace
-from events.ports import BadSourceConfig, Publish, Surroundings
+from events.ports import BadSourceConfig, Publish, Surroundings, TimedAsker
 from events.registry import sources
 from events.rewind import REWIND, Rewind
 from events.schema_registry import SchemaRegistry
@@ -123,51 +123,30 @@ class KafkaSource:
         from aiokafka import AIOKafkaConsumer
         from aiokafka.errors import KafkaError
 
-        config = self._config
+        config, brokers = self._config, kafka.addresses(self._config.url)
+        way = access(config, self._around)
         options = {
             "client_id": f"bireme-{self._around.place.name}",
             "max_partition_fetch_bytes": 4 << 20,
             **self._settings.options,
         }
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=kafka.addresses(config.url),
+            bootstrap_servers=brokers,
             enable_auto_commit=False,
             auto_offset_reset="latest",  # until we have said where we stand
             isolation_level="read_committed",
             **options,
             **kafka_group.options(config.consumer_group),
-            **self._access(),
+            **way,
         )
         try:
             await consumer.start()
             yield consumer
         except KafkaError as error:
-            raise kafka.KafkaAway(f"{config.url}: {await self._why(error)}") from error
+            why = await kafka.why(error, brokers[0], way)
+            raise kafka.KafkaAway(f"{config.url}: {why}") from error
         finally:
             await kafka.hang_up(consumer)
-
-    def _access(self) -> dict[str, Any]:
-        config, around = self._config, self._around
-        if config.aws_msk_iam_auth is not None:
-            return kafka_msk.access(config.aws_msk_iam_auth, config.tls, around)
-        return kafka.access(config.tls, config.sasl, around.secrets, around.place)
-
-    async def _why(self, error: Exception) -> str:
-        """The library keeps to itself why it could not connect: ask the first broker ourselves."""
-        from aiokafka.conn import create_conn
-        from aiokafka.errors import KafkaConnectionError, KafkaError
-
-        config = self._config
-        if not isinstance(error, KafkaConnectionError):
-            return tls.told(error)
-        if not (config.tls or config.sasl or config.aws_msk_iam_auth):
-            return "no broker answers"
-        host, _, port = kafka.addresses(config.url)[0].rpartition(":")
-        try:
-            (await create_conn(host, int(port), request_timeout_ms=5000, **self._access())).close()
-        except (KafkaError, OSError, TimeoutError, ValueError) as reason:
-            return tls.told(reason)
-        return tls.told(error)
 
     async def _join(self, consumer: "AIOKafkaConsumer") -> None:
         """Be given partitions, or take the one that is configured, and stand where we were."""
@@ -332,6 +311,13 @@ class KafkaSource:
             await consumer.commit(offsets)
         except KafkaError as error:
             log.debug("group_not_told", error=str(error))
+
+
+def access(config: KafkaSource.Config, around: TimedAsker) -> dict[str, Any]:
+    """The client's options, for whoever listens or sends there. Raises BadSourceConfig, NotFound."""
+    if config.aws_msk_iam_auth is not None:
+        return kafka_msk.access(config.aws_msk_iam_auth, config.tls, around)
+    return kafka.access(config.tls, config.sasl, around.secrets, around.place)
 
 
 def _check(config: KafkaSource.Config) -> None:

@@ -118,7 +118,7 @@ def _invite(place: Path, engine: LocalEngine, servers: Servers) -> None:
     more = "  bireme send kafka --set total=900\n" if servers.kafka else ""
     if servers.s3:
         aws = " ".join(f"{name}={value}" for name, value in _aws(servers).items())
-        more += f"  {aws} bireme send s3\n"
+        more += f"  {aws} bireme send s3 --event upload\n"
     click.echo(
         f"\nThe engine stays up at {engine.server}. In another terminal, try:\n"
         "  bireme list\n"

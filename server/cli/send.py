@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from bireme.kit.errors import BiremeError
 from server import payloads
 from server.cli import client, send_message, upload
 from server.cli.client import Failed
@@ -42,18 +43,15 @@ def _stream(asked: Mapping[str, Any]) -> Delivery:
     return payloads.deliver(_changed(payloads.message(), asked["changes"]))
 
 
-def _kafka(asked: Mapping[str, Any]) -> Delivery:
-    return _stream(asked)
-
-
 MAKERS: dict[str, Callable[[Mapping[str, Any]], Delivery]] = {
     "github": _github,
     "webhook": _webhook,
-    "s3": _s3,
     "stream": _stream,
-    "kafka": _kafka,
     **dict.fromkeys(send_message.KINDS, _stream),
+    "s3": _s3,
 }
+_WHOLE = {"kafka": "/", "s3": "://"}
+"""What is in a --to that names the server, too: no source is asked for then."""
 
 
 @click.command("send", short_help="Send a realistic event to a running source.")
@@ -84,13 +82,15 @@ MAKERS: dict[str, Callable[[Mapping[str, Any]], Delivery]] = {
 def send(kind: str, url: str, data: str, file: str | None, **asked: Any) -> None:
     """Send a realistic event: github, webhook, s3 (an object), and messages: the other kinds.
 
-    Without --to the running engine is asked where a source of that kind listens. For kafka it is BROKER/TOPIC.
-    For s3 it is s3://BUCKET/KEY, and an object is put there (keys and AWS_ENDPOINT_URL from the environment);
-    with an http URL a notification is posted instead.
+    Without --to the running engine is asked where a source of that kind listens.
 
-    To nats, redis, redis-stream, mqtt, amqp and sqs a message goes as their manifest says, with its credentials and
-    TLS; --source and --event choose among several, --to names another subject, channel, stream, topic, routing key
-    or queue there. Secrets come from the engine's folder of secrets and from BIREME_SECRET_NAME_KEY.
+    To kafka, s3, nats, redis, redis-stream, mqtt, amqp and sqs it goes as their manifest says, with its credentials and
+    TLS; --source and --event choose among several, --to names another topic, key, subject, channel, stream, routing
+    key or queue there. Secrets come from the engine's folder of secrets and from BIREME_SECRET_NAME_KEY; for s3 AWS
+    keys in the environment come first.
+
+    --to BROKER/TOPIC (kafka) and s3://BUCKET/KEY (keys and AWS_ENDPOINT_URL from the environment) need no source; to
+    an http URL s3 posts a notification.
 
     \b
     Examples:
@@ -98,6 +98,7 @@ def send(kind: str, url: str, data: str, file: str | None, **asked: Any) -> None
       bireme send stream --to http://127.0.0.1:12000/orders --set state=open --set total=500
       bireme send webhook --data '{"a": 1}'
       bireme send kafka --to 127.0.0.1:9092/orders
+      bireme send s3 --event upload
       bireme send nats --source shop --event orders --set total=500
       bireme send amqp --to orders.new --file order.json
       bireme send s3 --to s3://landing/sales/a.csv --data @a.csv
@@ -105,17 +106,30 @@ def send(kind: str, url: str, data: str, file: str | None, **asked: Any) -> None
     made = MAKERS[kind](asked)
     if data := f"@{file}" if file else data:
         made = Delivery(_given(data), {k: v for k, v in made.headers.items() if "Hub" not in k})
-    if kind in send_message.KINDS:
+    body = payloads.rows() if kind == "s3" and not data else made.body
+    if kind in send_message.KINDS and not _is_elsewhere(kind, url, asked):
         meant = (asked["source"], asked["event"], url)
-        click.echo(send_message.send(_engine(asked), kind, *meant, made.body))
-        return
-    if kind == "kafka":
-        click.echo(to_kafka(url or _topic(_engine(asked)), made.body))
-        return
-    place = url or _find(_engine(asked), kind)
-    if place.startswith("s3://"):
-        click.echo(upload.put(place, _given(data) if data else payloads.rows()))
-        return
+        click.echo(send_message.send(_engine(asked), kind, *meant, body))
+    elif kind == "kafka":
+        click.echo(to_kafka(url, body))
+    elif url.startswith("s3://"):
+        click.echo(upload.put(url, body))
+    else:
+        _post(url or _find(_engine(asked), kind), made)
+
+
+def _is_elsewhere(kind: str, url: str, asked: Mapping[str, Any]) -> bool:
+    """Whether it goes to a place that is named whole, or as a notification to a webhook for want of an s3 source."""
+    if kind in _WHOLE and _WHOLE[kind] in url:
+        if asked["source"] or asked["event"]:
+            told = "--source and --event choose a source, and this names the server itself"
+            raise click.BadParameter(told, param_hint="--to")
+        return True
+    is_open = not (url or asked["source"] or asked["event"])
+    return kind == "s3" and is_open and not send_message.is_any(_engine(asked), kind)
+
+
+def _post(place: str, made: Delivery) -> None:
     status, answer = post(place, made)
     colour = "green" if status < 300 else "red"
     click.echo(f"{click.style(str(status), fg=colour)} {place}: {answer}")
@@ -152,8 +166,6 @@ def _changed(body: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
 
 def _find(engine: client.Client, kind: str) -> str:
     """Where the first source of that kind listens. Raises Failed with what to do when there is none."""
-    if kind == "s3" and (bucket := _bucket(engine)):
-        return bucket
     wanted = _SOURCE_OF[kind]
     for item in engine.get(f"/api/v1/event-sources/{engine.namespace}")["items"]:
         for config in (item["spec"].get(wanted) or {}).values():
@@ -164,52 +176,19 @@ def _find(engine: client.Client, kind: str) -> str:
     raise Failed(f"no {wanted} source is applied; name a URL with --to")
 
 
-def _bucket(engine: client.Client) -> str:
-    """A new object's address in the bucket of the first s3 source; empty when there is none."""
-    for item in engine.get(f"/api/v1/event-sources/{engine.namespace}")["items"]:
-        for config in (item["spec"].get("s3") or {}).values():
-            asked = config.get("filter") or {}
-            key = f"{asked.get('prefix', '')}{payloads.name()}{asked.get('suffix', '.csv')}"
-            return f"s3://{config['bucket']}/{key}"
-    return ""
-
-
-def _topic(engine: client.Client) -> str:
-    """BROKER/TOPIC of the first kafka source. Raises Failed with what to do when there is none."""
-    for item in engine.get(f"/api/v1/event-sources/{engine.namespace}")["items"]:
-        for config in (item["spec"].get("kafka") or {}).values():
-            return f"{config['url'].split(',')[0]}/{config['topic']}"
-    raise Failed("no kafka source is applied; name BROKER/TOPIC with --to")
-
-
 def to_kafka(place: str, body: bytes) -> str:
-    """Produce one message; says where it lies. Raises Failed when the broker does not take it."""
+    """Produce one message at BROKER/TOPIC; says where it lies. Raises Failed when the broker does not take it."""
     import asyncio
-    import logging
 
-    from aiokafka import AIOKafkaProducer
-    from aiokafka.errors import KafkaConnectionError, KafkaError
+    from events.ports import Place
+    from server.senders import kafka
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is said once, by us
-
-    broker, separator, topic = place.rpartition("/")
-    if not separator:
-        raise click.BadParameter(f"expected BROKER/TOPIC, found '{place}'", param_hint="--to")
-
-    async def produce() -> str:
-        producer = AIOKafkaProducer(bootstrap_servers=broker)
-        try:
-            await producer.start()
-            kept = await producer.send_and_wait(topic, body)
-        except KafkaConnectionError as error:
-            raise Failed(f"no broker answers at {broker}") from error
-        except KafkaError as error:
-            raise Failed(f"{place} did not take the message: {error}") from error
-        finally:
-            await producer.stop()
-        return f"{topic}, partition {kept.partition}, offset {kept.offset}"
-
-    return asyncio.run(produce())
+    broker, _, topic = place.rpartition("/")
+    asker = send_message.Asker(Place("", "send", "kafka", ""), None, None)
+    try:
+        return asyncio.run(kafka.send(asker, kafka.Config(url=broker, topic=topic), "", body))
+    except BiremeError as error:
+        raise Failed(str(error)) from error
 
 
 def post(url: str, delivery: Delivery) -> tuple[int, str]:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bireme.kit.errors import BiremeError, NotFound
+from bireme.kit.clock import SystemClock
+from bireme.kit.errors import BiremeError, MissingExtra, NotFound
 from server import local, settings
 from server.cli import client
 from server.cli.client import Failed
 
 KINDS = {
+    "kafka": "kafka",
+    "s3": "s3",
     "nats": "nats",
     "redis": "redis",
     "redis-stream": "redisStream",
@@ -42,8 +45,15 @@ def send(engine: client.Client, kind: str, source: str, event: str, to: str, bod
             f"{told}: {error}. Secrets that are applied stay with the engine: to send, the file or the"
             " variable is needed"
         ) from error
+    except MissingExtra as error:  # it speaks of the event source, which is the engine's
+        raise Failed(f"{told}: {MissingExtra(error.extra, f'bireme send {kind}')}") from error
     except BiremeError as error:
         raise Failed(f"{told}: {error}") from error
+
+
+def is_any(engine: client.Client, kind: str) -> bool:
+    """Whether a source of that kind is applied."""
+    return any(_applied(engine, KINDS[kind]))
 
 
 def chosen(engine: client.Client, kind: str, source: str, event: str) -> Found:
@@ -77,14 +87,18 @@ def _sent(engine: client.Client, kind: str, found: Found, told: str, to: str, bo
     sender: Any = importlib.import_module(f"server.senders.{kind.replace('-', '_')}")
     config = fields.decode(sender.Config, found.config, told)
     place = Place(engine.namespace, found.source, KINDS[kind], found.event)
-    said: str = asyncio.run(sender.send(_Asker(place, _secrets(engine)), config, to, body))
+    asker = Asker(place, _secrets(engine), SystemClock())
+    said: str = asyncio.run(sender.send(asker, config, to, body))
     return said
 
 
 @dataclass(frozen=True, slots=True)
-class _Asker:
+class Asker:
+    """Who sends, as clients want to know it."""
+
     place: Any
     secrets: Any
+    clock: Any
 
 
 def _secrets(engine: client.Client) -> Any:

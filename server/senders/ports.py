@@ -10,6 +10,10 @@ class NobodyThere(UserError):
     """The server took the message, and nobody was there to have it."""
 
 
+class NoText(UserError):
+    """The body is bytes where the server takes text only."""
+
+
 class Sender(Protocol):
     """A module of this folder."""
 
@@ -18,7 +22,7 @@ class Sender(Protocol):
     async def send(self, asker: Asker, config: Any, to: str, body: bytes) -> str:
         """Send once; says where the message lies. `to` is the place when not the one of `config`.
 
-        Raises ServerAway, AwsError, NobodyThere, MissingExtra, NotFound (a secret).
+        Raises ServerAway, KafkaAway, AwsError, NobodyThere, NoText, MissingExtra, NotFound (a secret).
         """
         ...
 

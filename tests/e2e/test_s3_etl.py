@@ -85,7 +85,7 @@ def parameters(engine: Engine, run: dict[str, Any]) -> dict[str, str]:
 
 def test_uploads_and_complete_days_start_workflows(engine: Engine, store: process.Server) -> None:
     engine.start()
-    send(engine, store)
+    send(engine, store, "--event", "upload")
     engine.until(lambda: len(named(engine, "etl-")) == 1)
     file = parameters(engine, named(engine, "etl-")[0])["file"]
     assert file.startswith("sales/sent-")

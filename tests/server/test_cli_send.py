@@ -1,20 +1,24 @@
 """`bireme send` to real servers: what is sent becomes an event of the source that its manifest describes."""
 
-from collections.abc import Iterator
+import asyncio
+import sys
+from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 import yaml
 
 from server.senders.ports import concrete
 from server.settings import Settings
+from tests.events.test_kafka_source import make_topic
 from tests.server.conftest import Running
 from tests.server.test_cli_engine import Terminal
-from tests.servers import mosquitto, moto, nats, process, rabbitmq, redis
+from tests.servers import kafka, mosquitto, moto, nats, process, rabbitmq, redis
 from tests.servers.waiting import until
 
+T = TypeVar("T")
 PASSWORD = "hunter22"
 SECRET = {"name": "shop", "key": "password"}
 
@@ -25,6 +29,15 @@ class Rig(NamedTuple):
     kind: str
     spec: dict[str, Any]
     lies: str
+
+
+def kafka_rig() -> Iterator[Rig]:
+    with kafka.running() as server:
+        topic = run(make_topic(server, partitions=1))
+        event = {"url": f"127.0.0.1:{server.port}", "topic": topic, "jsonBody": True}
+        yield Rig(
+            "kafka", {"kafka": {"placed": {**event, "partition": "0"}}}, f"{topic}, partition 0"
+        )
 
 
 def nats_rig() -> Iterator[Rig]:
@@ -77,17 +90,19 @@ def sqs_rig() -> Iterator[Rig]:
 
 
 def make_queue(server: process.Server) -> None:
-    import asyncio
-
     async def make() -> None:
         async with moto.client(server, "sqs") as client:
             await client.create_queue(QueueName="orders")
 
-    asyncio.run(make())
+    run(make())
+
+
+def run(made: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(made)
 
 
 RIGS = {
-    "nats": nats_rig, "redis": redis_rig, "redis-stream": redis_stream_rig, "mqtt": mqtt_rig,
+    "kafka": kafka_rig, "nats": nats_rig, "redis": redis_rig, "redis-stream": redis_stream_rig, "mqtt": mqtt_rig,
     "amqp": amqp_rig, "sqs": sqs_rig,
 }  # fmt: skip
 
@@ -199,6 +214,10 @@ async def sending(shop: Shop) -> bool:
 
 
 AWAY = {
+    "kafka": {"url": "127.0.0.1:1", "topic": "a", "partition": "0"},
+    "s3": {
+        "bucket": "a", "region": "us-east-1", "endpoint": "http://127.0.0.1:1", "poll": {"interval": "1h"},
+    },
     "nats": {"url": "nats://127.0.0.1:1", "subject": "a"},
     "redis": away(1, "a"),
     "redisStream": {"hostAddress": "127.0.0.1:1", "streams": ["a"]},
@@ -221,6 +240,46 @@ async def test_a_server_that_is_away_is_told_by_source_field_and_address(
     assert said.startswith(f"Error: eventsource/shop spec.{key}.placed: ")
     assert "127.0.0.1:1" in said
     assert said.count("\n") == 1
+
+
+async def test_an_object_is_put_where_the_chosen_source_looks(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    with moto.running() as server:
+        async with moto.client(server, "s3") as client:
+            await client.create_bucket(Bucket="near")
+        event = {**moto.account(server), "poll": {"interval": "1s", "existing": True}}
+        near = {**event, "bucket": "near", "filter": {"prefix": "in/", "suffix": ".csv"}}
+        await shop.apply({"s3": {"far": {**event, "bucket": "far"}, "near": near}})
+        assert "shop/far, shop/near; choose by --source and --event" in await shop.refused("s3")
+        assert (
+            "--to"
+            in (await shop.terminal.type("send", "s3", "--event", "far", "--to", "s3://b/k")).stderr
+        )
+        said = await shop.terminal.says("send", "s3", "--event", "near")
+        assert "eventsource/shop spec.s3.near: s3://near/in/sent-" in said
+        await shop.terminal.says("send", "s3", "--event", "near", "--to", "out/of.it")
+        data = await shop.event()
+        assert data["key"] in said
+        assert (data["key"].endswith(".csv"), data["size"]) == (True, 23)
+
+
+async def test_bytes_that_are_no_text_are_no_message_of_a_queue(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "order.bin"
+    file.write_bytes(b"\xff")
+    await shop.apply({"sqs": {"placed": AWAY["sqs"]}})
+    assert "a queue takes text only" in await shop.refused("sqs", "--file", str(file))
+
+
+async def test_a_library_that_is_missing_is_told_of_the_command_that_needs_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.apply({"redis": {"placed": AWAY["redis"]}})
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    said = await shop.refused("redis")
+    needed = "bireme send redis needs the extra 'redis': pip install 'bireme[redis]'"
+    assert said == f"Error: eventsource/shop spec.redis.placed: {needed}\n"
 
 
 async def test_a_secret_that_only_the_engine_has_is_named_with_what_to_do(shop: Shop) -> None:
