@@ -15,7 +15,7 @@ import structlog
 from bireme.kit.supervise import run_together
 from bireme.storage.lock import DatabaseInUse
 from bireme.storage.ports import StorageUnavailable
-from server import local, wiring
+from server import local, openfiles, wiring
 from server.deck import Deck
 from server.local import LocalEngine
 from server.objects.directory import Directory
@@ -42,6 +42,7 @@ async def serve(
     process at once, and so does a drain that takes too long.
     """
     stop = stop or asyncio.Event()
+    openfiles.raise_limit()
     _listen_to_signals(stop, settings.drain_s)
     async with AsyncExitStack() as stack:
         deck = await _in_office(settings, stack, stop)
@@ -68,6 +69,7 @@ async def serve_worker(settings: Settings, started: Callable[[str], None]) -> No
     from server import worker
 
     stop = asyncio.Event()
+    openfiles.raise_limit()
     _listen_to_signals(stop, settings.drain_s)
     await worker.serve(settings, stop, started)
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
+import resource
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import apsw
@@ -90,8 +92,10 @@ def test_a_flood_with_slow_senders_in_it_is_refused_in_part_and_loses_nothing(
 ) -> None:
     port = free_port()
     engine.write("load.yaml", MANIFESTS % port)
-    engine.start()
+    with open_files(1024):
+        engine.start()
     with ExitStack() as stack:
+        stack.enter_context(open_files(4096))
         hold(port, SLOW, b"Content-Length: 100\r\n\r\n{", stack)
         hold(port, ENDLESS, b"Transfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n", stack)
         accepted, refusals = asyncio.run(flood(port))
@@ -105,6 +109,31 @@ def test_a_flood_with_slow_senders_in_it_is_refused_in_part_and_loses_nothing(
     engine.until(lambda: len(rows(engine, "SELECT seq FROM decisions")) == len(accepted))
     assert len(set(rows(engine, "SELECT seq FROM decisions"))) == len(accepted)
     assert engine.stop() == 0
+
+
+def test_slow_senders_leave_the_engine_files_to_work_with(engine: Engine) -> None:
+    port = free_port()
+    engine.write("load.yaml", MANIFESTS % port)
+    with open_files(1024):
+        engine.start()
+    with open_files(4096), ExitStack() as stack:
+        hold(port, 1100, b"Content-Length: 100\r\n\r\n{", stack)
+        assert engine.process is not None
+        pid = engine.process.pid
+        engine.until(lambda: len(os.listdir(f"/proc/{pid}/fd")) > 1000)
+        most, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        assert most - len(os.listdir(f"/proc/{pid}/fd")) > 100
+        assert engine.workflows() == []
+    assert engine.stop() == 0
+
+
+@contextmanager
+def open_files(most: int) -> Iterator[None]:
+    """So many files may be open here, and in what is started here: 1024 is what a shell grants usually."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def rows(engine: Engine, sql: str) -> list[bytes]:
