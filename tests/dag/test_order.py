@@ -7,11 +7,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from controller.dag.advance import replan
 from controller.dag.model import Locked, Reported
 from executor.model import Outputs, Report
 from tests.dag.naive import Walker
 from tests.dag.play import Play, spec
-from tests.dag.test_property import specs
+from tests.dag.test_property import rebuilt, specs
 
 LETTERS = "dbeacf"
 """Tasks are not written in the order of their names, which is the one that counts."""
@@ -50,6 +51,14 @@ def ends(play: Play, *pods: str) -> list[str]:
     return play.started[before:]
 
 
+def restart(play: Play) -> None:
+    """The engine begins anew, with the history alone."""
+    before = len(play.started)
+    play.run = rebuilt(play.source.spec, play.history)
+    play.take(replan(play.run, play.now))
+    assert play.started[before:] == []
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spec=specs(), data=st.data())
 def test_nodes_start_in_the_order_in_which_a_walk_of_the_whole_tree_finds_them(
@@ -63,6 +72,8 @@ def test_nodes_start_in_the_order_in_which_a_walk_of_the_whole_tree_finds_them(
         chosen = data.draw(
             st.lists(st.sampled_from(sorted(play.out)), min_size=1, max_size=3, unique=True)
         )
+        if data.draw(st.booleans()):
+            restart(play)
         expected = walker.walk(*((pod, outcome(pod)[0]) for pod in chosen))
         assert in_order(ends(play, *chosen), expected, limited=limited)
     assert play.run.phase == "Succeeded"
