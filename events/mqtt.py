@@ -18,11 +18,15 @@ _PLAIN = frozenset({"tcp", "mqtt"})
 
 def address(url: str) -> tuple[str, int, bool]:
     """Host, port and whether TLS is spoken. Raises BadSourceConfig."""
-    parts = urlsplit(url if "://" in url else f"tcp://{url}")
-    if parts.scheme not in _SECURE | _PLAIN or not parts.hostname:
+    try:
+        parts = urlsplit(url if "://" in url else f"tcp://{url}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise BadSourceConfig(f"'{url}' is no address of a broker: {error}") from error
+    if parts.scheme not in _SECURE | _PLAIN or not host:
         raise BadSourceConfig(f"'{url}' is no address of a broker such as tcp://broker:1883")
     is_secure = parts.scheme in _SECURE
-    return parts.hostname, parts.port or (8883 if is_secure else 1883), is_secure
+    return host, port or (8883 if is_secure else 1883), is_secure
 
 
 @asynccontextmanager

@@ -93,10 +93,15 @@ def compact(text: bytes) -> bytes:
 def event(
     payload: dict[str, Any], metadata: Mapping[str, str] | None, *, dedup: str = ""
 ) -> NewEvent:
-    """The payload with the event's own metadata behind it."""
+    """The payload with the event's own metadata behind it. Raises Poison for what cannot stand in JSON."""
     if metadata:
         payload["metadata"] = metadata
-    return NewEvent(data=orjson.dumps(payload), dedup=dedup)
+    try:
+        return NewEvent(data=orjson.dumps(payload), dedup=dedup)
+    except orjson.JSONEncodeError as error:
+        raise Poison(
+            f"it cannot be JSON: {error}", repr(payload).encode("utf-8", "replace")
+        ) from None
 
 
 class Forwarder(Generic[T]):

@@ -150,7 +150,7 @@ class AzureEventsHubSource:
 
     def _event(self, partition: str, found: "EventData") -> NewEvent:
         payload = {
-            "id": found.message_id or "",
+            "id": _id(found.message_id),
             "partitionKey": (found.partition_key or b"").decode("utf-8", "replace"),
             "body": base64.b64encode(_raw(found)).decode(),
         }
@@ -171,6 +171,11 @@ def _check_access(config: AzureEventsHubSource.Config) -> None:
         raise BadSourceConfig(
             f"fqdn is {config.fqdn!r}: without sharedAccessKey such as shop.servicebus.windows.net"
         )
+
+
+def _id(given: Any) -> Any:
+    """AMQP lets an id be a text, a number, bytes or a UUID."""
+    return given.decode("utf-8", "replace") if isinstance(given, bytes) else given or ""
 
 
 def _raw(found: "EventData") -> bytes:

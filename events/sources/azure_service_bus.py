@@ -150,13 +150,13 @@ class AzureServiceBusSource:
         payload = {
             "applicationProperties": _plain(message.application_properties),
             "body": streams.body(_raw(message), self._config.json_body),
-            "contentType": message.content_type,
-            "correlationID": message.correlation_id,
+            "contentType": _plain(message.content_type),
+            "correlationID": _plain(message.correlation_id),
             "enqueuedTime": enqueued,
-            "messageID": message.message_id or "",
-            "replyTo": message.reply_to,
+            "messageID": _plain(message.message_id or ""),
+            "replyTo": _plain(message.reply_to),
             "sequenceNumber": message.sequence_number,
-            "subject": message.subject,
+            "subject": _plain(message.subject),
         }
         # The message's id is its sender's own and may stand on two things; its place in the queue does not.
         dedup = f"{message.sequence_number}@{enqueued}"
@@ -191,7 +191,7 @@ def _raw(message: "ServiceBusReceivedMessage") -> bytes:
 def _plain(found: Any) -> Any:
     """Properties as JSON has them: bytes are the protocol's texts."""
     if isinstance(found, Mapping):
-        return {_plain(name): _plain(value) for name, value in found.items()}
+        return {str(_plain(name)): _plain(value) for name, value in found.items()}
     if isinstance(found, bytes):
         return found.decode("utf-8", "replace")
     if isinstance(found, datetime):

@@ -12,6 +12,7 @@ reported at the next start.
 """
 
 import asyncio
+import json
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -110,7 +111,7 @@ class FileSource:
             if kept is None:
                 self._known = await asyncio.to_thread(self._scan)
             else:
-                self._known = msgspec.json.decode(kept, type=Snapshot)
+                self._known = _read(kept)
                 await self._look_at(publish, {_EVERYTHING})
             await self._save()
             self._around.ready()
@@ -166,17 +167,18 @@ class FileSource:
             await publish_until_durable(publish, events, self._around.clock)
 
     def _event(self, change: Change) -> NewEvent:
+        name = _shown(change.name)
         payload = {
-            "name": os.path.join(self._directory, change.name),
+            "name": os.path.join(self._directory, name),
             "op": int(change.op),
             "metadata": self._metadata,
         }
-        key = orjson.dumps([change.name, change.op.name, *change.stamp]).decode()
+        key = orjson.dumps([name, change.op.name, *change.stamp]).decode()
         dedup = "" if change.stamp is _FLEETING else key
         return NewEvent(data=orjson.dumps(payload), dedup=dedup)
 
     async def _save(self) -> None:
-        await self._around.state.save(self._around.place, msgspec.json.encode(self._known))
+        await self._around.state.save(self._around.place, _written(self._known))
 
     def _scan(self) -> Snapshot:
         try:
@@ -291,6 +293,25 @@ def _stamp(status: os.stat_result) -> Stamp:
         0 if inside else status.st_mtime_ns,
         0 if inside else status.st_ctime_ns,
     )
+
+
+def _shown(name: str) -> str:
+    """A name as a text: bytes of it that are no UTF-8 stand as `\\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _written(known: Snapshot) -> bytes:
+    try:
+        return msgspec.json.encode(known)
+    except UnicodeEncodeError:  # a name that is no UTF-8, which only the slower one can write
+        return json.dumps(msgspec.to_builtins(known)).encode()
+
+
+def _read(kept: bytes) -> Snapshot:
+    try:
+        return msgspec.json.decode(kept, type=Snapshot)
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(kept), Snapshot)
 
 
 async def _next(seen: Sights, patience_s: float | None) -> set[Sight]:

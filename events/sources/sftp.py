@@ -131,12 +131,13 @@ class SftpSource:
     async def _look(self, client: "asyncssh.SFTPClient") -> Mapping[str, Seen]:
         directory = self._config.watch_path_config.directory
         found = {}
-        async for entry in client.scandir(directory):
+        async for entry in client.scandir(
+            directory.encode()
+        ):  # names as bytes, which need be no UTF-8
             about = entry.attrs
             if not stat.S_ISDIR(about.permissions or 0):
-                name = (
-                    entry.filename if isinstance(entry.filename, str) else entry.filename.decode()
-                )
+                raw = entry.filename
+                name = raw if isinstance(raw, str) else raw.decode("utf-8", "backslashreplace")
                 found[name] = Seen(about.size or 0, about.mtime or 0, about.permissions or 0)
         return found
 

@@ -57,6 +57,13 @@ async def test_what_comes_after_the_first_start_is_an_event(
     }  # fmt: skip
 
 
+async def test_an_id_that_is_no_text_is_shown_as_one(bench: Any, hub: azure_bus.AzureBus) -> None:
+    await apply(bench, hub)
+    await hub.append("0", b"x", message_id=b"\xff1")
+    (event,) = await bench.arrived(1)
+    assert json.loads(event.data)["id"] == "\ufffd1"
+
+
 async def test_what_came_while_it_was_away_is_read_in_order(
     bench: Any, hub: azure_bus.AzureBus
 ) -> None:

@@ -5,6 +5,7 @@ import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -61,6 +62,17 @@ async def test_a_topics_subscription_is_read_too(bench: Any, bus: azure_bus.Azur
     await bus.send("shop/Subscriptions/ship", b"\xff\x00")
     (event,) = await bench.arrived(1)
     assert base64.b64decode(json.loads(event.data)["body"]) == b"\xff\x00"
+
+
+async def test_ids_that_are_no_texts_are_shown_as_texts(
+    bench: Any, bus: azure_bus.AzureBus
+) -> None:
+    given = UUID(int=7)
+    await apply(bench, bus)
+    await bus.send("orders", b"{}", message_id=given, correlation_id=b"\xff1")
+    (event,) = await bench.arrived(1)
+    payload = json.loads(event.data)
+    assert (payload["messageID"], payload["correlationID"]) == (str(given), "\ufffd1")
 
 
 async def test_poison_goes_to_the_dead_letters_and_does_not_stop_the_others(

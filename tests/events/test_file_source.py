@@ -82,6 +82,7 @@ class Watching:
 
     def __init__(self, directory: Path, **fields: Any) -> None:
         self.kept: bytes | None = None
+        self._saves = asyncio.Event()
         self.published: asyncio.Queue[NewEvent] = asyncio.Queue()
         self.is_ready = asyncio.Event()
         nothing: Any = None
@@ -106,6 +107,13 @@ class Watching:
 
     async def save(self, place: Place, state: bytes) -> None:
         self.kept = state
+        self._saves.set()
+
+    async def saved(self) -> None:
+        """Until what is known is written down the next time."""
+        self._saves.clear()
+        async with asyncio.timeout(5):
+            await self._saves.wait()
 
     async def publish(self, events: Sequence[NewEvent]) -> Any:
         for event in events:
@@ -224,6 +232,26 @@ async def test_a_change_told_twice_carries_the_same_delivery_id(watch: Any, tmp_
     again = await watch(kept=before)
     repeated = [again.published.get_nowait().dedup for _ in range(2)]
     assert repeated[1] == told["WRITE"]
+
+
+@pytest.mark.parametrize("polling", [False, True])
+async def test_a_name_that_is_no_text_is_told_and_known_again(
+    watch: Any, tmp_path: Path, polling: bool
+) -> None:
+    """As files from systems of another encoding have."""
+    config = {
+        "eventType": "CREATE|REMOVE",
+        "polling": polling,
+        "watchPathConfig": {"directory": f"{tmp_path}/", "pathRegexp": "[.]csv$"},
+    }
+    first = await watch(**config)
+    (tmp_path / os.fsdecode(b"caf\xe9.csv")).touch()
+    assert await first.next() == "CREATE caf\\xe9.csv"
+    await first.saved()
+    await first.stop()
+    (tmp_path / "b.csv").touch()
+    again = await watch(kept=first.kept, **config)
+    assert await again.next() == "CREATE b.csv"
 
 
 async def test_a_missing_directory_is_an_error_that_can_pass(tmp_path: Path) -> None:

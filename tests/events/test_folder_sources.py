@@ -129,6 +129,16 @@ async def test_files_on_a_server_are_events_once_also_over_a_restart(
     assert told(await bench.arrived(3))[1:] == [("/upload/b.csv", 1), ("/upload/before.csv", 4)]
 
 
+async def test_a_name_on_a_server_that_is_no_text_does_not_stop_the_others(
+    bench: Any, ssh: Ssh, apply: Any
+) -> None:
+    await apply()
+    (ssh.root / "upload" / os.fsdecode(b"caf\xe9.csv")).write_text("x")
+    assert told(await bench.arrived(1)) == [("/upload/caf\\xe9.csv", 1)]
+    (ssh.root / "upload" / "a.csv").write_text("x")
+    assert told(await bench.arrived(2))[1:] == [("/upload/a.csv", 1)]
+
+
 @pytest.mark.parametrize("hosts", [{}, {"knownHosts": {"name": "sftp", "key": "hosts"}}])
 async def test_another_servers_key_is_not_trusted(
     bench: Any, ssh: Ssh, apply: Any, hosts: dict[str, Any]

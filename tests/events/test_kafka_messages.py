@@ -73,6 +73,22 @@ def test_a_time_in_milliseconds_is_shown_as_the_moment_it_is(since_epoch: int) -
     assert gotime.of_milliseconds(since_epoch) == gotime.shown(moment)
 
 
+@pytest.mark.parametrize(
+    ("since_epoch", "shown"),
+    [
+        (1_784_365_200_123_000, "58514-04-14 00:02:03 +0000 UTC"),
+        (253_402_300_800_000, "10000-01-01 00:00:00 +0000 UTC"),
+        (-62_135_596_800_001, "0000-12-31 23:59:59.999 +0000 UTC"),
+        (-62_167_219_200_001, "-0001-12-31 23:59:59.999 +0000 UTC"),
+        ((1 << 63) - 1, "292278994-08-17 07:12:55.807 +0000 UTC"),
+    ],
+)
+def test_a_time_that_was_given_in_a_wrong_unit_is_shown_as_go_shows_it(
+    since_epoch: int, shown: str
+) -> None:
+    assert gotime.of_milliseconds(since_epoch) == shown
+
+
 def test_batches_grow_while_commits_are_quick_and_shrink_when_one_holds_up_others() -> None:
     pace = Pace(500, 4000)
     sizes = []

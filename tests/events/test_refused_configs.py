@@ -182,6 +182,13 @@ async def test_the_same_is_refused_where_nobody_asked_lint(bench: Any, what: str
         ("redisStream", {"hostAddress": "a:1"}, "streams is missing"),
         ("mqtt", {"url": "tcp://a:1"}, "topic is missing"),
         ("mqtt", {"url": "http://a:1", "topic": "a"}, "tcp://broker:1883"),
+        (
+            "mqtt",
+            {"url": "tcp://a:99999", "topic": "a"},
+            "no address of a broker: Port out of range",
+        ),
+        ("mqtt", {"url": "tcp://a:b", "topic": "a"}, "no address of a broker: Port could not be"),
+        ("mqtt", {"url": "tcp://[a", "topic": "a"}, "no address of a broker: Invalid IPv6"),
         ("amqp", {"exchangeType": "topic", "routingKey": "a"}, "url and urlSecret"),
         ("amqp", {"url": "amqp://a", "routingKey": "a"}, "exchangeType is missing"),
         ("amqp", {"url": "amqp://a", "exchangeType": "topic"}, "routingKey is missing"),
