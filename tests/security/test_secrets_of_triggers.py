@@ -1,6 +1,7 @@
 """A trigger's secret, from its reference to the target and nowhere else: every kind, failing until it is dead."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,10 @@ async def answers(engine: Running, found: list[dict[str, Any]]) -> list[str]:
     return [*said, str((await engine.ask("GET", "/metrics")).body)]
 
 
+LACKS = re.compile("secret.*not found")
+"""What is said of a secret that is not there: then nothing would have been shown."""
+
+
 def kinds() -> list[Any]:
     return [pytest.param(k, marks=pytest.mark.slow) if k in SLOW else k for k in KINDS]
 
@@ -138,7 +143,7 @@ async def test_a_secret_is_seen_by_the_target_only(
     written = capfd.readouterr()
     said += [str(lines), written.out, written.err]
     everything = [*files(settings.data_dir), *files(settings.state_dir), *map(str.encode, said)]
-    assert all(one["attempts"] and "not found" not in one["error"] for one in found), found
+    assert all(one["attempts"] and not LACKS.search(one["error"]) for one in found), found
     for form in forms(CANARY):
         hits = [text for text in everything if form.encode() in text]
         assert not hits, f"{form}: {shown(hits[-1], form)}"
