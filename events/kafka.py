@@ -1,6 +1,7 @@
 """How Kafka brokers are reached: addresses, TLS, names. For the source and the bus; the client itself is theirs."""
 
 import asyncio
+import logging
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
@@ -43,10 +44,16 @@ def check(sasl: Sasl | None) -> None:
         raise BadSourceConfig("sasl needs userSecret and passwordSecret")
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """That a broker is away is said once, by us, with the source it concerns; the client says it at each try."""
+    return not str(record.msg).startswith("Unable connect to")
+
+
 def access(
     transport: tls.Tls | None, sasl: Sasl | None, secrets: Secrets, place: Place
 ) -> dict[str, Any]:
     """The client's options, secrets read anew at every connection. Raises BadSourceConfig, NotFound."""
+    logging.getLogger("aiokafka").addFilter(_is_news)
     context = tls.context(transport, secrets, place.namespace)
     options: dict[str, Any] = {"ssl_context": context} if context else {}
     options["security_protocol"] = ("SASL_" if sasl else "") + ("SSL" if context else "PLAINTEXT")

@@ -90,9 +90,11 @@ class EventBank:
         await self._state.note(place, {REWIND: to.encode()})
         self._start(one)
 
-    async def settled(self) -> None:
-        """Returns once every event that is configured now listens, or has said why it does not."""
-        for inlet in list(self._inlets.values()):
+    async def settled(self, namespace: str = "", name: str = "") -> None:
+        """Returns once every event that is configured now, or those of one EventSource, listen, or have said why they
+        do not."""
+        awaited = self._of(namespace, name) if name else self._inlets.items()
+        for _, inlet in list(awaited):
             await inlet.settled.wait()
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@
 directory with nothing but its path, so that the token stays where the data is.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -55,6 +56,7 @@ def announce(engine: LocalEngine, state_dir: Path) -> None:
         "startedAt": engine.started_at,
     }
     write_private(engine.data_dir / "engine.json", json.dumps(note))
+    (engine.data_dir / "starting").unlink(missing_ok=True)
     try:
         write_private(_pointer(engine.data_dir, state_dir), str(engine.data_dir))
     except OSError:
@@ -88,6 +90,20 @@ def read_note(data_dir: Path) -> LocalEngine | None:
     except (OSError, ValueError, KeyError):
         return None
     return engine if is_alive(engine.pid) else None
+
+
+def begin(data_dir: Path) -> None:
+    """This process starts an engine, and has not come far yet. Where nothing can be written others tell of it."""
+    with contextlib.suppress(OSError):
+        write_private(data_dir / "starting", str(os.getpid()))
+
+
+def is_starting(data_dir: Path) -> bool:
+    """Whether a living process has begun to start an engine and has not said yet where it answers."""
+    try:
+        return is_alive(int((data_dir / "starting").read_text()))
+    except (OSError, ValueError):
+        return False
 
 
 def is_alive(pid: int) -> bool:

@@ -89,16 +89,24 @@ def lines_of(stored: StoredObject) -> Callable[[str], int]:
 SETTLE_S = 5.0
 
 
-class SourceTaker:
-    """EventSources go to their bank. Who applies one hears back once it listens, or has said why it does not."""
+async def heard(sources: EventBank, namespace: str = "", name: str = "") -> None:
+    """Give the sources, or those of one EventSource, a few seconds to listen or to say why they do not."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(sources.settled(namespace, name), SETTLE_S)
 
-    def __init__(self, sources: EventBank) -> None:
+
+class SourceTaker:
+    """EventSources go to their bank. Who applies one hears back once it listens, or has said why it does not; while
+    the engine starts none waits for another, for each may take seconds to find its service away."""
+
+    def __init__(self, sources: EventBank, is_up: Callable[[], bool]) -> None:
         self._sources = sources
+        self._is_up = is_up
 
     async def apply(self, stored: StoredObject) -> None:
         await self._sources.apply(decode.decode(stored.manifest))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._sources.settled(), SETTLE_S)
+        if self._is_up():
+            await heard(self._sources, stored.namespace, stored.name)
 
     async def remove(self, namespace: str, name: str) -> None:
         await self._sources.remove(namespace, name)
@@ -160,8 +168,9 @@ def takers(
     sources: EventBank,
     carriers: Carriers,
     secrets: KeptSecrets,
+    is_up: Callable[[], bool],
 ) -> dict[str, Taker]:
-    """By kind. What is missing here is kept, and acts on nobody."""
+    """By kind; `is_up` says whether the start is over. What is missing here is kept, and acts on nobody."""
     return {
         "WorkflowTemplate": TemplateTaker(shelf, "WorkflowTemplate"),
         "ClusterWorkflowTemplate": TemplateTaker(shelf, "ClusterWorkflowTemplate"),
@@ -169,7 +178,7 @@ def takers(
         "Sensor": sensors,
         "WorkflowEventBinding": BindingTaker(sensors),
         "EventBus": BusTaker(carriers),
-        "EventSource": SourceTaker(sources),
+        "EventSource": SourceTaker(sources, is_up),
         "Secret": SecretTaker(secrets),
         "ConfigMap": ConfigMapTaker(secrets, shelf, crons),
     }

@@ -41,7 +41,7 @@ from server.objects.directory import Directory
 from server.objects.run import Objects
 from server.secrets import KeptSecrets
 from server.settings import Settings
-from server.takers import takers
+from server.takers import heard, takers
 from server.workflows import WorkflowsPort
 
 log = structlog.get_logger(__name__)
@@ -125,16 +125,18 @@ def join(hull: _Hull, executor: Executor) -> Deck:
         sources=sources,
         carriers=carriers,
         secrets=hull.secrets,
+        is_up=lambda: deck.is_ready,
     )
     metrics = Metrics()
     controller.on_end(metrics.count_end)
     controller.on_end(lambda live, phase: sensors.run_ended(live.uid))
     objects = Objects(database, clock, ids, given, controller.submit, controller.prepare)
-    return Deck(
+    deck = Deck(
         settings=settings, clock=clock, ids=ids, database=database, bus=bus, carriers=carriers,
         executor=executor, controller=controller, crons=crons, sources=sources,
         listeners=listeners, sensors=sensors, fleet=sharing, metrics=metrics, objects=objects,
     )  # fmt: skip
+    return deck
 
 
 def _sensors(hull: _Hull, workflows: WorkflowsPort, holding: Holding) -> SensorBank:
@@ -219,6 +221,7 @@ async def start(deck: Deck, directory: Directory | None) -> None:
     await deck.fleet.begun(deck.database, known)
     if directory is not None:
         await directory.look()
+    await heard(deck.sources)
 
 
 async def _adopt(deck: Deck) -> None:

@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -15,6 +17,9 @@ NO_ENGINE = (
     "no engine is running here. Start one with 'bireme up DIR',"
     " or name one with --server URL --token T (ARGO_SERVER, ARGO_TOKEN)."
 )
+GRACE_S = 1.0
+"""How long an engine that was started in the same breath may take to say so."""
+START_S = 30.0
 
 
 class Failed(click.ClickException):
@@ -113,9 +118,24 @@ def connect(server: str, token: str, namespace: str) -> Client:
         same = found is not None and found.server == url.rstrip("/")
         given = token or known.token or (found.token if found is not None and same else "")
         return Client(url.rstrip("/"), given, namespace)
+    found = found or await_start(known.data_dir, known.state_dir)
     if found is None:
         raise Failed(NO_ENGINE)
     return Client(found.server, token or found.token, namespace)
+
+
+def await_start(data_dir: Path, state_dir: Path) -> local.LocalEngine | None:
+    """The engine that is being started here, once it is up: `bireme up DIR & bireme list` is how people begin.
+
+    None when no process has said so within GRACE_S, or it has ended again, or takes longer than START_S.
+    """
+    begin = time.monotonic()
+    while (waited_s := time.monotonic() - begin) < START_S:
+        found = local.find(data_dir, state_dir)
+        if found is not None or (waited_s > GRACE_S and not local.is_starting(data_dir)):
+            return found
+        time.sleep(0.05)
+    return None
 
 
 def segment(text: str) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from bireme.kit.errors import BiremeError
-from server import payloads
+from server import local, payloads, settings
 from server.cli import client, send_message, upload
 from server.cli.client import Failed
 from server.payloads import Delivery
@@ -130,7 +130,7 @@ def _is_elsewhere(kind: str, url: str, asked: Mapping[str, Any]) -> bool:
 
 
 def _post(place: str, made: Delivery) -> None:
-    status, answer = post(place, made)
+    status, answer = _posted(place, made)
     colour = "green" if status < 300 else "red"
     click.echo(f"{click.style(str(status), fg=colour)} {place}: {answer}")
     sys.exit(0 if status < 300 else 1)
@@ -189,6 +189,20 @@ def to_kafka(place: str, body: bytes) -> str:
         return asyncio.run(kafka.send(asker, kafka.Config(url=broker, topic=topic), "", body))
     except BiremeError as error:
         raise Failed(str(error)) from error
+
+
+def _posted(url: str, delivery: Delivery) -> tuple[int, str]:
+    """Posted, if nobody listens there yet once more when the engine that is being started here is up."""
+    try:
+        return post(url, delivery)
+    except Failed as error:
+        known = settings.from_environment()
+        is_early = isinstance(error.__cause__, ConnectionRefusedError)
+        if not is_early or local.find(known.data_dir, known.state_dir) is not None:
+            raise
+        if client.await_start(known.data_dir, known.state_dir) is None:
+            raise
+    return post(url, delivery)
 
 
 def post(url: str, delivery: Delivery) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from server import lean, settings
+from server import lean, local, settings
 
 
 @click.command("up", short_help="Run everything; watch a directory and apply its manifests.")
@@ -62,6 +62,8 @@ def up(folder: Path | None, data_dir: Path | None, **given: Any) -> None:
 
 def run(known: settings.Settings, folder: Path | None) -> int:
     """Serve until stopped; the exit code."""
+    if not known.stands_by:
+        local.begin(known.data_dir)
     lean.import_libraries()
     import asyncio
 

@@ -1,5 +1,6 @@
 """The bank: what is applied runs, what fails is said, and nobody stops a neighbour."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from bireme.kit.errors import InvalidManifest
 from events.registry import sources
+from tests.events.conftest import manifest
 
 
 def webhook(port: int, endpoint: str = "/push", **config: Any) -> dict[str, Any]:
@@ -108,6 +110,24 @@ async def test_applying_again_restarts_only_what_changed(
     counts = {status.subject: status.accepted for status in bench.bank.status()}
     assert counts == {"a": 1, "b": 0}
     assert [await ask(bench, port, path) for path in ("/a", "/b", "/c")] == [200, 400, 200]
+
+
+async def test_a_source_whose_server_is_silent_holds_up_no_other(
+    bench: Any, free_port: Callable[[], int]
+) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    port = free_port()
+    async with await asyncio.start_server(silent, "127.0.0.1", port):
+        away = {"redis": {"a": {"hostAddress": f"127.0.0.1:{port}", "channels": ["x"]}}}
+        await bench.bank.apply(manifest(away, "away"))
+        hook = {"endpoint": "/a", "method": "POST", "port": str(free_port())}
+        await bench.bank.apply(manifest({"webhook": {"b": hook}}, "hooks"))
+        await asyncio.wait_for(bench.bank.settled("default", "hooks"), 5)
+        assert [one.state for one in bench.bank.status()] == ["starting", "listening"]
+        await bench.bank.close()
 
 
 async def test_what_left_the_manifest_stops(bench: Any, free_port: Callable[[], int]) -> None:

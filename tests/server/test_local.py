@@ -54,6 +54,21 @@ def test_a_dead_engine_is_not_found(tmp_path: Path) -> None:
     assert local.find(tmp_path, tmp_path / "state") is None
 
 
+def test_an_engine_is_starting_until_it_says_its_address(tmp_path: Path) -> None:
+    assert not local.is_starting(tmp_path)
+    local.begin(tmp_path)
+    assert local.is_starting(tmp_path)
+    local.announce(engine(tmp_path), tmp_path / "state")
+    assert not local.is_starting(tmp_path)
+
+
+def test_an_engine_that_died_at_its_start_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "starting").write_text(str(ended.pid))
+    assert not local.is_starting(tmp_path)
+
+
 def test_a_withdrawn_engine_leaves_nothing(tmp_path: Path) -> None:
     local.announce(engine(tmp_path / "data"), tmp_path / "state")
     local.withdraw(tmp_path / "data", tmp_path / "state")

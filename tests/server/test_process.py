@@ -1,5 +1,6 @@
 """`bireme up` as a process: what it prints, how it is found, how it stops."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.server.test_api_events import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -60,6 +63,26 @@ def test_commands_find_the_engine_and_it_leaves_no_trace_of_running(up: Up) -> N
     after = up.type("list")
     assert after.returncode == 1
     assert "no engine is running here" in after.stderr
+
+
+def test_a_command_typed_in_the_same_breath_waits_for_the_engine(up: Up, tmp_path: Path) -> None:
+    port = str(free_port())
+    hook = {"webhook": {"order": {"endpoint": "/o", "method": "POST", "port": port}}}
+    source = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "EventSource",
+        "metadata": {"name": "shop"},
+        "spec": hook,
+    }
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "source.json").write_text(json.dumps(source))
+    command = [sys.executable, "-m", "server", "up", "--port", "0", str(folder)]
+    up.engines.append(subprocess.Popen(command, env=up.env, stderr=subprocess.PIPE, text=True))
+    sent = up.type("send", "webhook", "--to", f"http://127.0.0.1:{port}/o")
+    assert sent.returncode == 0, sent.stderr
+    listed = up.type("events", "list", "-o", "json")
+    assert [event["source"] for event in json.loads(listed.stdout)] == ["shop"]
 
 
 def test_a_second_engine_on_the_same_data_names_the_first(up: Up) -> None:
