@@ -148,10 +148,9 @@ def _checked(value: Any, document: yaml.Document | None, namespace: str) -> Chec
 
 
 def _misfits(manifest: Manifest[Any]) -> Iterator[Problem]:
+    """The kinds of triggers are loaded for Sensors only."""
     if manifest.kind == "Sensor":
-        from sensors.check import (
-            misfits,
-        )  # with the kinds of triggers, which other objects do not need
+        from sensors.check import misfits
 
         yield from misfits(manifest)
 
