@@ -160,8 +160,10 @@ class _Search:
     def day(self) -> bool:
         while not self.fields.has_day(self.local.date()):
             self.start_of(_wall(self.local.date()))
-            local = self.local
+            local, was = self.local, self.at
             self.at = from_wall(_wall(local.date() + timedelta(days=1), local), self.zone)
+            if self.at <= was:  # the whole day does not exist
+                self.at = was + timedelta(days=1)
             hour = self.local.hour
             if hour:  # midnight does not exist that day
                 self.at += timedelta(hours=24 - hour if hour > 12 else -hour)

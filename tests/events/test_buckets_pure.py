@@ -1,9 +1,12 @@
 """Objects and data sets as pure functions: forms of notifications, order, duplicates, listings, rules."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote, quote_plus
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -297,3 +300,54 @@ def test_a_set_is_named_by_its_place() -> None:
         {"day": "2026-11-26", "hour": "07"},
     )
     assert datasets.of_key(rule, "in/2026-11-26/x.csv") is None
+
+
+def notification(key: str, form: str) -> str:
+    """Of an object of that key: by S3, or by EventBridge."""
+    if form == "bridge":
+        about = {"bucket": {"name": "b"}, "object": {"key": key, "size": 1}}
+        return json.dumps({**BRIDGED, "detail": about})
+    spelled = quote_plus(key) if form == "plus" else quote(key, safe="")
+    what = {"bucket": {"name": "b"}, "object": {"key": spelled, "size": 1}}
+    return json.dumps({"Records": [{**RECORD, "s3": what}]})
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+    | st.sampled_from(["a+b %2B", "a%20b", "", "+", "é/日", "\0"]),
+    st.sampled_from(["plus", "percent", "bridge"]),
+    st.integers(0, 2),
+)
+def test_a_key_is_what_it_was_however_it_is_wrapped(key: str, form: str, wrapped: int) -> None:
+    text = notification(key, form)
+    for _ in range(wrapped):
+        text = json.dumps({"Type": "Notification", "Message": text})
+    (found,) = objects.changes(text)
+    assert (found.bucket, found.key) == ("b", key)
+
+
+ODD = ["null", "[]", "5", "1e400", "1e300", "-1", "true", '"0001-01-01T00:00:00+14:00"',
+       '"9999-12-31T23:59:59.999999Z"', '""', "[" * 400 + "]" * 400]  # fmt: skip
+
+
+@given(st.sampled_from(["plus", "bridge"]), st.integers(0, 40), st.sampled_from(ODD))
+def test_one_odd_value_in_a_notification_is_refused_or_does_no_harm(
+    form: str, place: int, odd: str
+) -> None:
+    """What is remembered before it is told must not fail then: it would at every start."""
+    text = notification("in/k", form)
+    values = list(re.finditer(r'(?<=: )("[^"]*"|\d+|\{)', text))
+    value = values[place % len(values)]
+    if value[0] == "{":
+        return
+    try:
+        found = objects.changes(f"{text[: value.start()]}{odd}{text[value.end() :]}")
+    except objects.NotANotification:
+        return
+    wanted = Wanted(bucket="b", events=("s3:*",), prefix="in/", suffix="k")
+    for one in found:
+        assert wanted.concerns(one) in (True, False)
+        assert wanted.tells(one) in (True, False)
+        orjson.dumps({"notification": {"Message": {"Records": [one.record]}}, "size": one.size})
+        gone = list(objects.missed({one.key: one}, [], START, None))
+        assert [left.key for left in gone] == ([] if one.is_removed else [one.key])

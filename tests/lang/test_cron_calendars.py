@@ -1,6 +1,7 @@
 """Schedules in words, days of rest, and a second opinion on the days that match."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -97,3 +98,54 @@ def test_croniter_agrees_where_no_clock_changes(parts: tuple[str, ...], seconds:
     spec, after = " ".join(parts), datetime.fromtimestamp(seconds, UTC)
     assert cron.next_after(spec, after) == croniter(spec, after).get_next(datetime)
     assert cron.previous_before(spec, after) == croniter(spec, after).get_prev(datetime)
+
+
+# Not at midnight, nor by half an hour: there robfig, and so we, miss a minute or take one of the day before.
+CHANGES = {
+    "Europe/Berlin": (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)),
+    "Antarctica/Troll": (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)),
+    "Pacific/Apia": (datetime(2011, 12, 30, 10, tzinfo=UTC),),
+}  # fmt: skip
+changes = st.sampled_from([(zone, at) for zone, moments in CHANGES.items() for at in moments])
+wall = st.tuples(
+    st.sampled_from(["0", "30", "*/20", "15,45", "7-59/13"]),
+    st.sampled_from(["*", "0", "2", "1-3", "*/5", "23"]),
+    st.sampled_from(["*", "1", "28-31", "15,30", "*/2"]),
+)
+
+
+@given(changes, wall, st.integers(-3000, 60))
+def test_around_a_clock_change_every_minute_that_matches_is_a_tick(
+    change: tuple[str, datetime], parts: tuple[str, str, str], minutes: int
+) -> None:
+    """Minute by minute: a wall time that is left out has no tick, one that is repeated has two."""
+    zone, at = change
+    start = at + timedelta(minutes=minutes, seconds=5)
+    end = start + timedelta(days=3)
+    spec = f"{' '.join(parts)} * *"
+    found = []
+    tick = cron.next_after(spec, start, zone)
+    while tick is not None and tick < end:
+        found.append(tick)
+        tick = cron.next_after(spec, tick, zone)
+    minute, hour, day = parts
+    first = start.replace(second=0) + timedelta(minutes=1)
+    every = (first + timedelta(minutes=n) for n in range(3 * 24 * 60))
+    assert found == [
+        moment
+        for moment in every
+        if moment < end
+        and is_in(minute, (local := moment.astimezone(ZoneInfo(zone))).minute, 0, 59)
+        and is_in(hour, local.hour, 0, 23)
+        and is_in(day, local.day, 1, 31)
+    ]
+
+
+def is_in(field: str, value: int, low: int, high: int) -> bool:
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = span.partition("-")
+        begin, end = (low, high) if span == "*" else (int(first), int(last or first))
+        if value in range(begin, end + 1, int(step or 1)):
+            return True
+    return False
