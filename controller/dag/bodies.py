@@ -27,6 +27,10 @@ class Unready(Exception):
     """The body cannot be resolved and never will be; the message is for people."""
 
 
+class BadItems(Unready):
+    """The references of the body are resolved, but what it loops over is no list of items."""
+
+
 def raw(definition: Definition, group: int, slot: int) -> Json:
     """The step or task as written."""
     if definition.kind == "dag":
@@ -47,7 +51,9 @@ def members(frame: Frame, group: int, slot: int) -> Iterator[Member] | Member:
         return _members(frame, body, group, slot)
     except MissingVariable as error:
         raise Unready(f"{error}{NEVER}") from error
-    except (LangError, loops.BadLoop, OutputFault) as error:
+    except loops.BadLoop as error:
+        raise BadItems(str(error)) from error
+    except (LangError, OutputFault) as error:
         raise Unready(str(error)) from error
 
 

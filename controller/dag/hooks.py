@@ -98,13 +98,13 @@ def _is_round_of_task(run: Run, node: Node) -> bool:
 
 
 def exit_hook(holder: Json | None) -> Json | None:
-    """The exit hook of a step, also in its old spelling."""
+    """The exit hook of a step; its old spelling goes before the new one, as Argo has it."""
     if not holder:
         return None
-    if "exit" in (holder.get("hooks") or {}):
-        hook: Json = holder["hooks"]["exit"]
-        return hook
-    return {"template": holder["onExit"]} if holder.get("onExit") else None
+    if holder.get("onExit"):
+        return {"template": holder["onExit"]}
+    hook: Json | None = (holder.get("hooks") or {}).get("exit")
+    return hook
 
 
 def hook_node(run: Run, node: Node, name: str) -> Node | None:

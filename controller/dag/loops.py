@@ -6,18 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bireme.lang.errors import LangError
 from controller.dag.model import Json
 from controller.dag.variables import text_of
 
 _VERB = re.compile(r"%[-+ #0]*\d*[dxXob]")
 
+_BEGINNINGS = frozenset('{["-0123456789tfn')
 
 MOST_ITEMS = 250_000
 """Every item is a node from the start: a million would fill the memory and stop every other workflow meanwhile."""
 
 
-class BadLoop(Exception):
-    """The loop cannot be expanded; the message is Argo's."""
+class BadLoop(LangError):
+    """The loop cannot be expanded, or what its rounds left cannot be gathered; the message is Argo's."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -59,7 +61,7 @@ def _values(body: Json) -> list[Any]:
         found = json.loads(text, parse_float=Number, parse_int=Number)
     except (ValueError, RecursionError) as error:
         raise BadLoop(
-            f"withParam value could not be parsed as a JSON list: {text}: {error}"
+            f"withParam value could not be parsed as a JSON list: {text.strip()}: {_reason(text, error)}"
         ) from error
     if not isinstance(found, list):
         raise BadLoop(f"withParam value could not be parsed as a JSON list: {text}: it is no list")
@@ -168,13 +170,18 @@ def gather_results(results: Sequence[str | None]) -> str:
 def _canonical(text: str) -> str:
     try:
         return json_text(json.loads(text, parse_float=Number, parse_int=Number))
-    except ValueError as error:
-        first = text.lstrip()[:1]
-        raise BadLoop(
-            f"invalid character '{first}' looking for beginning of value"
-            if first
-            else "unexpected end of JSON input"
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise BadLoop(_reason(text, error)) from error
+
+
+def _reason(text: str, error: Exception) -> str:
+    """Why the text is no JSON: in Argo's words when it does not even begin like it."""
+    begin = text.lstrip()[:1]
+    if not begin:
+        return "unexpected end of JSON input"
+    if begin not in _BEGINNINGS:
+        return f"invalid character '{begin}' looking for beginning of value"
+    return str(error)
 
 
 def gather_values(values: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ def of_template(frame: Frame) -> NodeOutputs | None:
             p["name"]: _parameter(p, frame.scope) for p in definition.outputs
         }
         found = {a["name"]: artifact_from(a, frame) for a in definition.output_artifacts}
-    except (LangError, BadLoop) as error:
+    except LangError as error:
         raise OutputFault(str(error)) from error
     return NodeOutputs(
         parameters=parameters, artifacts={k: v for k, v in found.items() if v is not None}
@@ -40,6 +40,8 @@ def _parameter(declared: Json, scope: Variables) -> str:
             return from_parameter(declared["name"], source["parameter"], scope)
         if source.get("expression"):
             return from_expression(source["expression"], scope)
+    except BadLoop:
+        raise  # a default stands for a value that is not there, not for rounds that left no JSON
     except LangError:
         if source.get("default") is None:
             raise
@@ -55,7 +57,7 @@ def from_parameter(name: str, reference: str, scope: Variables) -> str:
     """The value a reference (with or without braces) names. Raises LangError."""
     wanted = substitute.pure_reference(reference) or reference.strip()
     if wanted not in scope:
-        raise LangError(f"failed to resolve {{{{{wanted}}}}}")
+        raise LangError(f'Unable to resolve: "{wanted}"')
     value = scope[wanted]
     if value is None:
         raise LangError(

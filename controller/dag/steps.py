@@ -65,6 +65,9 @@ def next_group(turn: Turn, node: Node) -> None:
     around.group = index + 1
     try:
         members = members_of(around, index)
+    except bodies.BadItems as error:
+        _end_group(turn, group, "Error", str(error))
+        return
     except bodies.Unready as error:
         _end_group(turn, group, "Error", f"failed to resolve references: {error}")
         return
