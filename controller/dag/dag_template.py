@@ -22,10 +22,11 @@ from controller.dag.graph import Graph
 from controller.dag.library import Definition
 from controller.dag.model import Json, Node
 from controller.dag.phase import BAD
-from controller.dag.state import Member, Tasks
+from controller.dag.state import Member, Run, Tasks
 from controller.dag.turn import Turn, new_node
 
 OMITTED = "omitted: depends condition not met"
+_WELL = frozenset({"Succeeded", "Skipped"})
 
 
 def start(turn: Turn, node: Node, definition: Definition) -> None:
@@ -203,9 +204,19 @@ def _template_key(turn: Turn, node: Node, slot: int, task: Json) -> str:
 def parents_of(turn: Turn, node: Node, slot: int) -> list[str]:
     """The ends of everything the task needs, or the dag itself."""
     graph = scope.frame(turn.run, node.id).definition.graph
-    needed = [task_node(turn, node, graph, j) for j in graph.needs[slot]]
-    ends = [end for need in needed if need for end in outbound.of_node(turn.run, need)]
+    needed = [found for j in graph.needs[slot] if (found := task_node(turn, node, graph, j))]
+    ends = (end for need in needed for end in _ends(turn.run, need))
     return list(dict.fromkeys(ends)) or [node.id]
+
+
+def _ends(run: Run, need: Node) -> list[str]:
+    """What follows a task hangs on its ends, and on itself where they do not show that it went wrong.
+
+    A task that is omitted has the phase of what it hangs on: else a dag would succeed whose first task broke off.
+    """
+    ends = outbound.of_node(run, need)
+    hidden = need.phase in BAD and all(run.nodes[i].phase in _WELL for i in ends)
+    return [*ends, scope.last_attempt(run, need).id] if hidden else ends
 
 
 def task_node(turn: Turn, node: Node, graph: Graph, slot: int) -> Node | None:
