@@ -210,13 +210,15 @@ def parents_of(turn: Turn, node: Node, slot: int) -> list[str]:
 
 
 def _ends(run: Run, need: Node) -> list[str]:
-    """What follows a task hangs on its ends, and on itself where they do not show that it went wrong.
+    """What follows a task hangs on its ends, and on what went wrong in it where they do not show that.
 
     A task that is omitted has the phase of what it hangs on: else a dag would succeed whose first task broke off.
     """
     ends = outbound.of_node(run, need)
-    hidden = need.phase in BAD and all(run.nodes[i].phase in _WELL for i in ends)
-    return [*ends, scope.last_attempt(run, need).id] if hidden else ends
+    if need.phase not in BAD or not all(run.nodes[i].phase in _WELL for i in ends):
+        return ends
+    rounds = [run.nodes[c] for c in need.children or ()] if need.type == "TaskGroup" else [need]
+    return [*ends, *(scope.last_attempt(run, one).id for one in rounds if one.phase in BAD)]
 
 
 def task_node(turn: Turn, node: Node, graph: Graph, slot: int) -> Node | None:

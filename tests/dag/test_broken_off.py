@@ -77,3 +77,14 @@ def test_the_hook_of_a_task_that_failed_does_not_make_up_for_it() -> None:
     play.ends("wf.x.onExit")
     assert play.run.get("wf.y").phase == "Omitted"
     assert play.run.phase == "Failed"
+
+
+def test_a_task_that_hangs_on_a_loop_is_no_round_of_it() -> None:
+    main = outer(withItems=["z"])
+    late = {"name": "z", "template": "leaf", "depends": "x.AllFailed && y.Omitted"}
+    main["dag"]["tasks"][1] = {"name": "y", "template": "leaf", "depends": "x"}
+    main["dag"]["tasks"].append(late)
+    play = Play(spec(main, body("steps", ITEMS, failFast=True)))
+    play.ends("wf.x(0:z)[0].a(0:1)", "failed")
+    play.ends("wf.x(0:z)[0].a(1:2)")
+    assert "wf.z" in play.out
