@@ -1,6 +1,7 @@
 """How NATS servers are reached: address, names, TLS. For whoever listens to one or sends to it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,7 +48,33 @@ async def connected(
         from nats.errors import Error
     except ImportError as error:
         raise streams.missing("nats", "nats") from error
-    url, access = config.url, _access(config, asker)
+    access, shown = _access(config, asker), _shown(config.url)
+    faults, heard = _hearing(shown, lost)
+    client = Client()
+    try:
+        await client.connect(
+            config.url.split(","),
+            name=f"bireme-{asker.place.name}",
+            allow_reconnect=False,
+            max_reconnect_attempts=1,  # else an absent server is waited for in silence, for two minutes
+            connect_timeout=5,
+            ping_interval=20,
+            **heard,
+            **access,
+        )
+        yield client
+    except (Error, OSError, TimeoutError) as error:
+        raise streams.ServerAway(f"{shown}: {_why(faults[-1] if faults else error)}") from error
+    finally:
+        with suppress(Error, OSError, TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):  # one that never came to speak TLS waits for ever
+                await client.close()
+
+
+def _hearing(
+    shown: str, lost: Callable[[Exception], None]
+) -> tuple[list[Exception], dict[str, Any]]:
+    """What the client complains of, and the callbacks by which it does."""
     faults: list[Exception] = []
 
     async def note(error: Exception) -> None:
@@ -55,28 +82,14 @@ async def connected(
 
     async def gone() -> None:
         why = f": {faults[-1]}" if faults else ""
-        lost(streams.ServerAway(f"{url}: the connection is gone{why}"))
+        lost(streams.ServerAway(f"{shown}: the connection is gone{why}"))
 
-    client = Client()
-    try:
-        await client.connect(
-            url.split(","),
-            name=f"bireme-{asker.place.name}",
-            allow_reconnect=False,
-            connect_timeout=5,
-            ping_interval=20,
-            error_cb=note,
-            closed_cb=gone,
-            disconnected_cb=gone,
-            **access,
-        )
-        yield client
-    except (Error, OSError, TimeoutError) as error:
-        raise streams.ServerAway(f"{url}: {_why(faults[-1] if faults else error)}") from error
-    finally:
-        with suppress(Error, OSError, TimeoutError):
-            async with asyncio.timeout(_CLOSE_S):  # one that never came to speak TLS waits for ever
-                await client.close()
+    return faults, {"error_cb": note, "closed_cb": gone, "disconnected_cb": gone}
+
+
+def _shown(url: str) -> str:
+    """Without the names, passwords and tokens that addresses may hold."""
+    return re.sub(r"[^/,@]*@", "", url)
 
 
 def _why(error: Exception) -> str:

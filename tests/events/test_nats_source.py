@@ -91,6 +91,15 @@ async def test_nats_wants_its_token(bench: Any) -> None:
         assert bodies(await bench.arrived(1)) == [1]
 
 
+async def test_what_is_said_of_a_nats_server_shows_nobodys_password(bench: Any) -> None:
+    port = process.free_port()
+    url = f"nats://us:hunter2@127.0.0.1:{port}"
+    await bench.apply(nats_config(port, url=url))
+    said = await fails(bench)
+    assert f"nats://127.0.0.1:{port}: " in said
+    assert "hunter2" not in said
+
+
 async def test_a_jetstream_message_is_one_event_though_nobody_listened_and_servers_died(
     bench: Any, nats_server: process.Server
 ) -> None:
