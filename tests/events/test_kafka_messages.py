@@ -89,6 +89,26 @@ def test_a_time_that_was_given_in_a_wrong_unit_is_shown_as_go_shows_it(
     assert gotime.of_milliseconds(since_epoch) == shown
 
 
+@given(
+    st.none()
+    | st.binary(max_size=20)
+    | st.sampled_from([b'{"a": 1e400}', b'"\\ud800"', b"\xef\xbb\xbf1"]),
+    st.none() | st.binary(max_size=5),
+    st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.none() | st.binary())),
+    st.integers(-(1 << 63), (1 << 63) - 1),
+    st.booleans(),
+)
+def test_any_message_is_an_event_in_json_or_poison_with_a_reason(
+    value: bytes | None, key: bytes | None, headers: Any, moment: int, json_body: bool
+) -> None:
+    batch = Batch(1)
+    given = ConsumerRecord("orders", 3, 7, moment, 0, key, value, None, 1, 1, headers)
+    messages(json_body=json_body).take(batch, ONE, [given], 0)
+    assert len(batch.events) + len(batch.poison) == batch.count == 1
+    assert all(one.reason and one.raw == value for one in batch.poison)
+    assert all(isinstance(orjson.loads(one.data), dict) for one in batch.events)
+
+
 def test_batches_grow_while_commits_are_quick_and_shrink_when_one_holds_up_others() -> None:
     pace = Pace(500, 4000)
     sizes = []
