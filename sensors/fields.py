@@ -2,7 +2,9 @@
 # ruff: noqa: RUF012 (a Struct copies an empty default for each instance)
 
 from bireme.manifests.base import KeySelector, Object, Spec
-from bireme.manifests.events import TriggerParameter
+from bireme.manifests.events import TLSConfig, TriggerParameter
+
+Tls = TLSConfig
 
 
 class Fields(Spec, frozen=True):
@@ -15,14 +17,6 @@ class Sent(Fields, frozen=True):
     """Of a trigger that sends a message made of `payload`."""
 
     payload: list[TriggerParameter] = []
-
-
-class Tls(Spec, frozen=True):
-    ca_cert_secret: KeySelector | None = None
-    client_cert_secret: KeySelector | None = None
-    client_key_secret: KeySelector | None = None
-    insecure_skip_verify: bool = False
-    enabled: bool = False
 
 
 class BasicAuth(Spec, frozen=True):

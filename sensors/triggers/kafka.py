@@ -29,7 +29,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bireme.manifests.base import KeySelector, Spec
+from bireme.manifests.base import Spec
+from bireme.manifests.events import SASLConfig
 from events.model import Event
 from sensors import definition, fields, kafka_avro, targets
 from sensors.advice import advised
@@ -46,12 +47,6 @@ _ACKS = {-1: "all", 0: 0, 1: 1}
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _TIMEOUT_MS = 30_000
 _PORT = 9092
-
-
-class Sasl(Spec, frozen=True):
-    mechanism: str = ""
-    user_secret: KeySelector | None = None
-    password_secret: KeySelector | None = None
 
 
 class SchemaRegistry(Spec, frozen=True):
@@ -78,7 +73,7 @@ class KafkaTrigger:
         headers: dict[str, str] = {}
         secure_headers: list[fields.SecureHeader] = []
         tls: fields.Tls | None = None
-        sasl: Sasl | None = None
+        sasl: SASLConfig | None = None
         schema_registry: SchemaRegistry | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
