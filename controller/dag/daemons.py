@@ -1,7 +1,18 @@
-"""Daemons: they end with the steps or the dag that started them."""
+"""Daemons: once up they are in nobody's way, and end with the steps or the dag that started them."""
 
+from controller.dag.model import Node
 from controller.dag.phase import FULFILLED
+from controller.dag.tracking import leave
 from controller.dag.turn import Turn
+
+
+def up(turn: Turn, node: Node) -> None:
+    """A daemon is up. It keeps neither locks nor a place: what it was started for might wait for them for ever."""
+    turn.change(node, daemoned=True)
+    turn.run.index.daemons[node.id] = None
+    turn.let_go(node)
+    leave(turn.run, node)
+    turn.freed(node.boundary)
 
 
 def end(turn: Turn, boundary: str) -> None:

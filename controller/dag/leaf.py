@@ -5,7 +5,7 @@ from typing import Any
 
 from bireme.lang import goduration
 from bireme.lang.errors import LangError
-from controller.dag import containers, execute, outputs, scope, substitute
+from controller.dag import containers, daemons, execute, outputs, scope, substitute
 from controller.dag.library import Definition
 from controller.dag.model import Json, Node, NodeOutputs, StartTask
 from controller.dag.scope import Layered
@@ -153,9 +153,7 @@ def _started(turn: Turn, node: Node, news: Report) -> None:
     if node.phase == "Pending":
         turn.move(node, "Running", "")
     if news.ready and turn.run.definition(node).daemon and not node.daemoned:
-        turn.change(node, daemoned=True)
-        turn.run.index.daemons[node.id] = None
-        turn.let_go(node)
+        daemons.up(turn, node)
         turn.settle(node)
     turn.progressed(node)
 

@@ -83,6 +83,8 @@ class Index:
     """Who waits for a place in a steps or dag node; under the empty key, who waits for one in the workflow."""
     later: dict[str, None] = field(default_factory=dict)
     """Who has more to start than one advance may."""
+    placeless: dict[str, None] = field(default_factory=dict)
+    """Daemons that are up: what they were started for would wait for ever for the place they had."""
     active: dict[str, int] = field(default_factory=dict)
     active_pods: dict[str, int] = field(default_factory=dict)
     bad: dict[str, int] = field(default_factory=dict)

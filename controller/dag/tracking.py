@@ -15,6 +15,16 @@ def counts_as_bad(node: Node) -> bool:
     return kind and bool(node.boundary) and "retried" not in node.flags
 
 
+def gives_up(run: Run, around: str) -> bool:
+    """Whether the steps or dag fails fast now: a child went wrong, and no other is running, nor a daemon up."""
+    index, boundary = run.index, run.nodes.get(around)
+    if not boundary or not index.bad.get(around) or boundary.phase in FULFILLED:
+        return False
+    if not run.definition(boundary).fail_fast or index.active_pods.get(around, 0):
+        return False
+    return all(run.nodes[daemon].boundary != around for daemon in index.daemons)
+
+
 def tally(run: Run, node: Node, sign: int) -> None:
     """Count a leaf into, or out of, the progress of the run."""
     if node.type in progress.COUNTED:
@@ -42,10 +52,17 @@ def track(run: Run, node: Node) -> None:
         index.suspended[node.id] = None
     if node.type not in COUNTED:
         return
-    index.active[node.boundary] = index.active.get(node.boundary, 0) + 1
-    if node.type == "Pod":
-        for key in {"", node.boundary}:
-            index.active_pods[key] = index.active_pods.get(key, 0) + 1
+    if node.daemoned:
+        index.placeless[node.id] = None
+    else:
+        _count(run, node, 1)
+
+
+def leave(run: Run, node: Node) -> None:
+    """A node that goes on gives its place back."""
+    if node.id not in run.index.placeless:
+        run.index.placeless[node.id] = None
+        _count(run, node, -1)
 
 
 def untrack(run: Run, node: Node) -> bool:
@@ -61,8 +78,15 @@ def untrack(run: Run, node: Node) -> bool:
     index.blocked.pop(node.id, None)
     if not was_tracked or node.type not in COUNTED:
         return False
-    index.active[node.boundary] -= 1
+    if index.placeless.pop(node.id, 0) is None:
+        return False
+    _count(run, node, -1)
+    return True
+
+
+def _count(run: Run, node: Node, sign: int) -> None:
+    index = run.index
+    index.active[node.boundary] = index.active.get(node.boundary, 0) + sign
     if node.type == "Pod":
         for key in {"", node.boundary}:
-            index.active_pods[key] -= 1
-    return True
+            index.active_pods[key] = index.active_pods.get(key, 0) + sign

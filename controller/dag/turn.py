@@ -24,7 +24,7 @@ from controller.dag.model import (
 from controller.dag.patches import born, purge
 from controller.dag.phase import BAD, FULFILLED, MOVES, REOPENS, RUN_MOVES, Phase
 from controller.dag.state import Run
-from controller.dag.tracking import counts_as_bad, tally, track, untrack
+from controller.dag.tracking import counts_as_bad, gives_up, tally, track, untrack
 
 LEFT_OVER = "the workflow ended before this step did"
 SLICE = 250
@@ -244,12 +244,9 @@ class Turn:
 
     def _failed_fast(self, around: str) -> bool:
         """Whether the steps or dag around gives up now, because a child went wrong and no other is running."""
-        index, boundary = self.run.index, self.run.nodes.get(around)
-        if not boundary or not index.bad.get(boundary.id) or boundary.phase in FULFILLED:
+        if not gives_up(self.run, around):
             return False
-        if not self.run.definition(boundary).fail_fast or index.active_pods.get(boundary.id, 0):
-            return False
-        self.rules.fail_fast(self, boundary)
+        self.rules.fail_fast(self, self.run.nodes[around])
         return True
 
     def run_agenda(self) -> None:
@@ -295,10 +292,8 @@ class Turn:
     @property
     def has_more(self) -> bool:
         """Whether there is more to start than this advance may."""
-        return bool(self.run.index.later) or self._is_anyone_next()
-
-    def _is_anyone_next(self) -> bool:
-        return bool(self.run.index.blocked.get("")) and not self.full("")
+        index = self.run.index
+        return bool(index.later) or (bool(index.blocked.get("")) and not self.full(""))
 
     def _call_next(self) -> bool:
         """Let one go on who waits, the first in the tree; whether there was one."""
@@ -336,6 +331,11 @@ class Turn:
         if node.phase not in FULFILLED:
             self.rules.gated(self, node) if node.gate else self.rules.visit[node.type](self, node)
 
+    def freed(self, boundary: str) -> None:
+        """A place in this steps or dag node may be free now."""
+        if self.run.index.blocked:
+            self._freed[boundary] = None
+
     def full(self, key: str) -> bool:
         """Whether the workflow (the empty key) or this steps or dag node has no free place."""
         index = self.run.index
@@ -365,8 +365,8 @@ class Turn:
         self.effects.append(Finished(to))
 
     def _count_out(self, node: Node, to: Phase) -> None:
-        if untrack(self.run, node) and self.run.index.blocked:
-            self._freed[node.boundary] = None
+        if untrack(self.run, node):
+            self.freed(node.boundary)
         if to in BAD and counts_as_bad(node):
             bad = self.run.index.bad
             bad[node.boundary] = bad.get(node.boundary, 0) + 1

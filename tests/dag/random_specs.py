@@ -52,7 +52,7 @@ def random_spec(rng: Random) -> Json:
     daemons = ["daemon"] if rng.random() < 0.2 else []
     main = _body(rng, "main", [*names, *["inner"] * 4, *daemons])
     spec: Json = {"entrypoint": "main", "templates": [main, inner, *LEAVES, DAEMON]}
-    if not daemons and rng.random() < 0.3:
+    if rng.random() < 0.3:
         spec["parallelism"] = rng.randint(1, 3)
     if rng.random() < 0.3:
         spec["onExit"] = rng.choice(("leaf", "alone", "inner"))
