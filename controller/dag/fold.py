@@ -140,7 +140,9 @@ def _tasks(run: Run, node: Node) -> Tasks:
     left = sum(1 for i in wanted if not done[i])
     live = Tasks(unmet=unmet, wanted=wanted, open=left, order=order, rank=rank)
     live.up = {i for i, n in enumerate(nodes) if n is not None and n.daemoned and done[i]}
-    live.ready = sorted(rank[i] for i in wanted if unmet[i] == 0 and nodes[i] is None)
+    # To be looked at, not to be started in their turn: those that will not run need no place.
+    ready = [i for i in wanted if unmet[i] == 0 and nodes[i] is None]
+    live.fresh.extend(sorted(ready, key=rank.__getitem__))
     return live
 
 

@@ -141,3 +141,16 @@ def locked(name: str) -> dict[str, Any]:
 
 WIDE = [{"name": "b", "template": "leaf"}, {"name": "c", "template": "leaf"}]
 LATE = [{"name": "y", "template": "leaf"}, {"name": "z", "template": "leaf"}]
+
+
+def test_after_a_pause_a_task_that_will_not_run_is_skipped_without_a_place() -> None:
+    tasks = [
+        {"name": "a", "template": "leaf"},
+        {"name": "b", "template": "leaf", "depends": "a"},
+        {"name": "c", "template": "leaf", "depends": "a", "when": "1 == 2"},
+    ]
+    play = Play(spec({"name": "main", "dag": {"tasks": tasks}}, parallelism=1))
+    play.ask("suspend")
+    play.ends("wf.a")
+    play.ask("resume")
+    assert (play.phase("wf.b"), play.phase("wf.c")) == ("Pending", "Skipped")
