@@ -53,9 +53,18 @@ def _open(turn: Turn, node: Node) -> None:
         execute.check_turn(turn, node.boundary)
         execute.check_limits(turn, node.boundary)
     except execute.Blocked as limit:
+        if str(limit) == "template":
+            _give_back(turn, node)
         turn.block(str(limit), node)
         return
     execute.set_going(turn, node, turn.run.definition(node), ())
+
+
+def _give_back(turn: Turn, node: Node) -> None:
+    """Nobody holds a lock while he waits for a place in a template: who has the place may wait for the lock."""
+    if node.hold is not None and node.hold.held:
+        turn.change(node, hold=Hold(node.hold.locks))
+        turn.effects.append(Release(node.id))
 
 
 def locked(turn: Turn, answer: Locked) -> None:

@@ -51,6 +51,8 @@ def random_spec(rng: Random) -> Json:
         inner["retryStrategy"] = {"limit": 1}
     daemons = ["daemon"] if rng.random() < 0.2 else []
     main = _body(rng, "main", [*names, *["inner"] * 4, *daemons])
+    if rng.random() < 0.2:
+        main["parallelism"] = rng.randint(1, 2)
     spec: Json = {"entrypoint": "main", "templates": [main, inner, *LEAVES, DAEMON]}
     if rng.random() < 0.3:
         spec["parallelism"] = rng.randint(1, 3)
