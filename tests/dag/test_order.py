@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.dag.advance import replan
-from controller.dag.model import Locked, Reported
+from controller.dag.model import Acquire, Locked, Reported
 from executor.model import Outputs, Report
 from tests.dag.naive import Walker
 from tests.dag.play import Play, spec
@@ -129,10 +129,15 @@ def test_who_ended_while_waiting_leaves_its_turn_to_the_next() -> None:
     main = {"name": "main", "parallelism": 1, "steps": [group]}
     play = Play(spec(main, impatient, patient))
     assert play.started == ["wf[0].c"]
-    play.step(*(Locked(holder=play.run.get(f"wf[0].{name}").id) for name in "ab"))
+    ids = [play.run.get(f"wf[0].{name}").id for name in "ab"]
+    play.step(*(Locked(holder=id) for id in ids))
     play.later(11)
     assert play.phase("wf[0].a") == "Failed"
-    assert ends(play, "wf[0].c") == ["wf[0].b"]
+    task = play.out.pop("wf[0].c")
+    effects = play.step(Reported(Report(task=task.id, state="succeeded", at=play.now)))
+    assert [e.holder for e in effects if isinstance(e, Acquire)] == ids[1:]
+    play.step(Locked(holder=ids[1]))
+    assert play.started == ["wf[0].c", "wf[0].b"]
 
 
 def locked(name: str) -> dict[str, Any]:
