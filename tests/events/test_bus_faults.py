@@ -71,6 +71,8 @@ class Load:
         self.rig = rig
         self.database = database
         self.log = SqliteBus(database, SystemClock())
+        self.go = asyncio.Event()
+        """Until then senders stop half way: a fault comes while there is something left to send."""
         self.accepted = 0
         self.refused = 0
         self._relay = asyncio.ensure_future(self.relay().run())
@@ -82,6 +84,8 @@ class Load:
         """One event, then a batch, then one event, …; what was refused is sent again before anything else."""
         number = 0
         while number < EACH:
+            if number > EACH // 2:
+                await self.go.wait()
             size = BATCH if number % (BATCH + 1) else 1
             numbers = range(number, min(number + size, EACH))
             await self._accept(
@@ -120,6 +124,7 @@ class Load:
         try:
             await self.reaches(SOURCES * EACH // 3)
             await fault()
+            self.go.set()
             async with asyncio.timeout(PATIENCE_S):
                 await asyncio.gather(*senders)
         finally:
@@ -162,6 +167,7 @@ async def test_a_server_that_is_killed_and_started_again_loses_and_repeats_nothi
     async def outage() -> None:
         refused = load.refused
         async with remote.outage():
+            load.go.set()
             await until(lambda: load.refused > refused, "senders are told", PATIENCE_S)
 
     await load.runs(outage)
@@ -184,6 +190,7 @@ async def test_what_arrived_but_was_never_acknowledged_is_one_event_when_it_is_s
     async def mute() -> None:
         refused = load.refused
         remote.mute(True)
+        load.go.set()
         await until(lambda: load.refused > refused, "senders are told", PATIENCE_S)
         remote.mute(False)
         remote.cut()
