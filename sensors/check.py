@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bireme.kit.errors import Problem, UserError
+from bireme.kit.registry import Registry
 from bireme.lang import conditions
 from bireme.manifests.manifest import Manifest
 from bireme.manifests.typed import convert
 from sensors import compile_gathering
-from sensors.registry import triggers
+from sensors.registry import manifest_sources, triggers
 
 Fault = tuple[str, str]  # path, message
 
@@ -29,8 +30,8 @@ def faults(spec: Mapping[str, Any]) -> Iterator[Fault]:
 def misfits(sensor: Manifest[Any]) -> Iterator[Problem]:
     """Fields that a trigger's kind does not have, and values of another type than it takes."""
     for index, trigger in enumerate((sensor.raw.get("spec") or {}).get("triggers") or ()):
-        for path, kind, block in _blocks(trigger, f"spec.triggers[{index}]"):
-            for fault in convert(block, triggers[kind].Config, path)[1]:
+        for path, config, block in _blocks(trigger, f"spec.triggers[{index}]"):
+            for fault in convert(block, config, path)[1]:
                 yield sensor.problem(
                     fault.message,
                     fault.path,
@@ -40,13 +41,21 @@ def misfits(sensor: Manifest[Any]) -> Iterator[Problem]:
                 )
 
 
-def _blocks(trigger: Mapping[str, Any], path: str) -> Iterator[tuple[str, str, Any]]:
-    """Where the block of a kind stands, the kind and the block; also those of the trigger's `dlqTrigger`."""
-    for kind, block in (trigger.get("template") or {}).items():
-        if kind in triggers and hasattr(triggers[kind], "Config"):
-            yield f"{path}.template.{kind}", kind, block
+def _blocks(trigger: Mapping[str, Any], path: str) -> Iterator[tuple[str, type[Any], Any]]:
+    """Where the block of a kind stands, what fits there and the block; also those of its `source` and `dlqTrigger`."""
+    for place, config, block in _typed(triggers, trigger.get("template"), f"{path}.template"):
+        yield place, config, block
+        if isinstance(block, dict):
+            yield from _typed(manifest_sources, block.get("source"), f"{place}.source")
     if after := trigger.get("dlqTrigger"):
         yield from _blocks(after, f"{path}.dlqTrigger")
+
+
+def _typed(family: Registry[Any], members: Any, path: str) -> Iterator[tuple[str, type[Any], Any]]:
+    """Of the members those that are a kind of this family which says what fits it."""
+    for kind, block in members.items() if isinstance(members, dict) else ():
+        if kind in family and hasattr(family[kind], "Config"):
+            yield f"{path}.{kind}", family[kind].Config, block
 
 
 def _asked(text: str, declared: tuple[str, ...]) -> tuple[str, ...]:

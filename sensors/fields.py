@@ -34,47 +34,13 @@ class SecureHeader(Spec, frozen=True):
     value_from: ValueFrom | None = None
 
 
-class FileSource(Spec, frozen=True):
-    path: str = ""
-
-
-class UrlSource(Spec, frozen=True):
-    path: str = ""
-    verify_cert: bool | None = None
-
-
-class GitRemote(Spec, frozen=True):
-    name: str = ""
-    urls: list[str] = []
-
-
-class GithubApp(Spec, frozen=True):
-    private_key: KeySelector | None = None
-    app_id: int = 0
-    installation_id: int = 0
-
-
-class GitSource(Spec, frozen=True):
-    url: str = ""
-    clone_directory: str = ""
-    file_path: str = ""
-    branch: str = ""
-    tag: str = ""
-    ref: str = ""
-    remote: GitRemote | None = None
-    creds: BasicAuth | None = None
-    ssh_key_secret: KeySelector | None = None
-    insecure_ignore_host_key: bool = False
-    github_app: GithubApp | None = None
-
-
 class ManifestSource(Spec, frozen=True):
-    """Where the manifest of an object comes from. A bucket's fields are those of the `s3` event source."""
+    """Where the manifest of an object comes from. What is below each place is its own file's to say."""
 
     inline: str = ""
     resource: Object | None = None
-    file: FileSource | None = None
-    url: UrlSource | None = None
-    configmap: KeySelector | None = None
-    git: GitSource | None = None
+    file: Object | None = None
+    url: Object | None = None
+    configmap: Object | None = None
+    git: Object | None = None
     s3: Object | None = None

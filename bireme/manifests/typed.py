@@ -39,8 +39,8 @@ def _faults(value: Any, to: Any, path: str) -> Iterator[Fault]:
     origin = typing.get_origin(wanted)
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and isinstance(value, dict):
         yield from _struct(value, wanted, path)
-    elif origin is list and isinstance(value, list):
-        (inner,) = typing.get_args(wanted)
+    elif origin in (list, tuple) and isinstance(value, list):
+        inner = typing.get_args(wanted)[0]
         for index, item in enumerate(value):
             yield from _faults(item, inner, f"{path}[{index}]")
     elif origin is dict and isinstance(value, dict):
@@ -97,6 +97,7 @@ _NAMES = {
     bool: "true or false",
     dict: "an object",
     list: "a list",
+    tuple: "a list",
 }
 
 

@@ -9,6 +9,7 @@ A config map that is not there yet is worth a retry.
 from typing import Any
 
 from bireme.kit.errors import NotFound
+from events import fields
 from events.ports import Place
 from sensors.errors import BadSensor, TriggerFailed
 from sensors.registry import manifest_sources
@@ -18,6 +19,13 @@ from sensors.surroundings import Surroundings
 @manifest_sources.register("configmap")
 class ConfigMapSource:
     """Config maps as they are when the trigger acts; one that is applied later helps a retry."""
+
+    class Config(fields.Fields, frozen=True, kw_only=True):
+        """A key of a ConfigMap."""
+
+        name: str = ""
+        key: str = ""
+        optional: bool | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._secrets = surroundings.secrets

@@ -11,6 +11,7 @@ import os
 import stat
 from typing import Any
 
+from events import fields
 from events.ports import Place
 from sensors.errors import BadSensor, TriggerFailed
 from sensors.registry import manifest_sources
@@ -22,6 +23,11 @@ _LIMIT_BYTES = 1 << 20
 @manifest_sources.register("file")
 class FileSource:
     """Reads regular files only: a pipe or a device would never end."""
+
+    class Config(fields.Fields, frozen=True, kw_only=True):
+        """Argo's FileArtifact."""
+
+        path: str = ""
 
     def __init__(self, surroundings: Surroundings) -> None:
         pass

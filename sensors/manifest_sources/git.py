@@ -49,25 +49,24 @@ class RemoteConfig(fields.Fields, frozen=True, kw_only=True):
     urls: tuple[str, ...] = ()
 
 
-class Config(fields.Fields, frozen=True, kw_only=True):
-    """Argo's GitArtifact."""
-
-    url: str
-    file_path: str
-    clone_directory: str = ""
-    branch: str = ""
-    tag: str = ""
-    ref: str = ""
-    remote: RemoteConfig | None = None
-    creds: Remote | None = None
-    ssh_key_secret: fields.SecretRef | None = None
-    insecure_ignore_host_key: bool = False
-    github_app: GithubApp | None = None
-
-
 @manifest_sources.register("git")
 class GitSource:
     """Fetches anew at each reading, as upstream does."""
+
+    class Config(fields.Fields, frozen=True, kw_only=True):
+        """Argo's GitArtifact."""
+
+        url: str = ""
+        file_path: str = ""
+        clone_directory: str = ""
+        branch: str = ""
+        tag: str = ""
+        ref: str = ""
+        remote: RemoteConfig | None = None
+        creds: Remote | None = None
+        ssh_key_secret: fields.SecretRef | None = None
+        insecure_ignore_host_key: bool = False
+        github_app: GithubApp | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
@@ -93,11 +92,14 @@ class GitSource:
         """Holds nothing."""
 
 
-def _config(block: dict[str, Any]) -> Config:
+def _config(block: dict[str, Any]) -> GitSource.Config:
     try:
-        config = msgspec.convert(block, Config)
+        config = msgspec.convert(block, GitSource.Config)
     except msgspec.ValidationError as error:
         raise BadSensor(f"source.git: {error}") from error
+    for name, given in (("url", config.url), ("filePath", config.file_path)):
+        if not given:
+            raise BadSensor(f"source.git.{name} is missing")
     for name, path in (("filePath", config.file_path), ("cloneDirectory", config.clone_directory)):
         if any(bad in path for bad in _FORBIDDEN):
             raise BadSensor(f"source.git.{name} is {path!r}: it must not contain .., ~ or \\")
@@ -109,7 +111,7 @@ def _config(block: dict[str, Any]) -> Config:
     return config
 
 
-def _revision(config: Config) -> str:
+def _revision(config: GitSource.Config) -> str:
     """What to fetch, as git names it. Nothing that git could take for an option or a pattern passes."""
     for name in ("ref", "tag", "branch"):
         given = getattr(config, name)

@@ -29,37 +29,38 @@ _AMAZON = "s3.amazonaws.com"
 class Bucket(fields.Fields, frozen=True, kw_only=True):
     """Which object of which bucket."""
 
-    name: str
-    key: str
-
-
-class Config(fields.Fields, frozen=True, kw_only=True):
-    """Argo's S3Artifact. `events`, `filter` and `metadata` are of its use as an event source."""
-
-    bucket: Bucket
-    endpoint: str = ""
-    region: str = ""
-    insecure: bool = False
-    access_key: fields.SecretRef | None = None
-    secret_key: fields.SecretRef | None = None
-    ca_certificate: fields.SecretRef | None = None
-    events: tuple[str, ...] = ()
-    filter: dict[str, str] | None = None
-    metadata: dict[str, str] | None = None
+    name: str = ""
+    key: str = ""
 
 
 @manifest_sources.register("s3")
 class S3Source:
     """Reads one object; a client lives for one reading."""
 
+    class Config(fields.Fields, frozen=True, kw_only=True):
+        """Argo's S3Artifact. `events`, `filter` and `metadata` are of its use as an event source."""
+
+        bucket: Bucket = Bucket()
+        endpoint: str = ""
+        region: str = ""
+        insecure: bool = False
+        access_key: fields.SecretRef | None = None
+        secret_key: fields.SecretRef | None = None
+        ca_certificate: fields.SecretRef | None = None
+        events: tuple[str, ...] = ()
+        filter: dict[str, str] | None = None
+        metadata: dict[str, str] | None = None
+
     def __init__(self, surroundings: Surroundings) -> None:
         self._secrets = surroundings.secrets
 
     async def read(self, block: dict[str, Any], place: Place) -> bytes:
         try:
-            config = msgspec.convert(block, Config)
+            config = msgspec.convert(block, self.Config)
         except msgspec.ValidationError as error:
             raise BadSensor(f"source.s3: {error}") from error
+        if not config.bucket.name or not config.bucket.key:
+            raise BadSensor("source.s3.bucket needs name and key")
         what = f"source.s3: object {config.bucket.key} of bucket {config.bucket.name}"
         try:
             aws = Aws(_account(config), Standing(self._secrets, place), config.ca_certificate)
@@ -75,7 +76,7 @@ class S3Source:
         """Holds nothing."""
 
 
-def _account(config: Config) -> Account:
+def _account(config: S3Source.Config) -> Account:
     return Account(
         access_key=config.access_key,
         secret_key=config.secret_key,
@@ -84,7 +85,7 @@ def _account(config: Config) -> Account:
     )
 
 
-def _endpoint(config: Config) -> str:
+def _endpoint(config: S3Source.Config) -> str:
     if not config.endpoint or config.endpoint == _AMAZON:
         return ""
     if "://" in config.endpoint:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bireme.kit import outward
+from events import fields
 from events.ports import Place
 from sensors.errors import BadSensor, TriggerFailed, TriggerRefused
 from sensors.registry import manifest_sources
@@ -24,6 +25,12 @@ _LIMIT_BYTES = 512 * 1024
 @manifest_sources.register("url")
 class UrlSource:
     """One GET; only status 200 with at most 512 KiB is an answer."""
+
+    class Config(fields.Fields, frozen=True, kw_only=True):
+        """Argo's URLArtifact."""
+
+        path: str = ""
+        verify_cert: bool | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._reach = surroundings.reach

@@ -107,6 +107,20 @@ def test_what_a_dead_firing_triggers_is_looked_at_too() -> None:
     assert message == "unknown field 'interval'"
 
 
+SOURCES = WHOLE["argoWorkflow"]["source"]
+
+
+@pytest.mark.parametrize("place", ["file", "url", "configmap", "git", "s3"])
+def test_where_a_manifest_comes_from_is_looked_at_field_by_field(place: str) -> None:
+    path = f"template.argoWorkflow.source.{place}"
+    given = {"argoWorkflow": {"source": {place: {**SOURCES[place], "pat": "x"}}}}
+    assert said(sensor(given)) == [(f"{path}.pat", "unknown field 'pat'")]
+    for name in SOURCES[place]:
+        wrong = {"argoWorkflow": {"source": {place: {**SOURCES[place], name: [[3]]}}}}
+        [found] = [p for p, _ in said(sensor(wrong))]
+        assert found.startswith(f"{path}.{name}"), found
+
+
 def test_what_is_null_counts_as_unwritten() -> None:
     assert said(sensor({"http": {"url": "u", "headers": None, "payload": None}})) == []
 
