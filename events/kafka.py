@@ -5,6 +5,7 @@ import logging
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from bireme.kit.errors import ServiceError
 from events import fields, tls
@@ -12,6 +13,8 @@ from events.ports import BadSourceConfig, EventsError, Place, Secrets
 
 _ANSWER_S = 10.0
 _HANG_UP_S = 5.0
+_KNOCK_MS = 5_000
+_PORT = 9092
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
@@ -49,11 +52,13 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Unable connect to")
 
 
+logging.getLogger("aiokafka").addFilter(_is_news)
+
+
 def access(
     transport: tls.Tls | None, sasl: Sasl | None, secrets: Secrets, place: Place
 ) -> dict[str, Any]:
     """The client's options, secrets read anew at every connection. Raises BadSourceConfig, NotFound."""
-    logging.getLogger("aiokafka").addFilter(_is_news)
     context = tls.context(transport, secrets, place.namespace)
     options: dict[str, Any] = {"ssl_context": context} if context else {}
     options["security_protocol"] = ("SASL_" if sasl else "") + ("SSL" if context else "PLAINTEXT")
@@ -68,18 +73,29 @@ def access(
     return options
 
 
-async def why(error: Exception, broker: str, access: dict[str, Any]) -> str:
-    """Why no connection came about. The library keeps it to itself: ask a broker ourselves."""
+def address(broker: str) -> tuple[str, int]:
+    """Host and port, the client's own where none is written. Raises ValueError."""
+    parts = urlsplit(f"//{broker}")
+    return parts.hostname or "", parts.port or _PORT
+
+
+async def knock(broker: str, access: dict[str, Any]) -> None:
+    """Connect and hang up. Raises what stands in the way, which the library keeps to itself."""
     from aiokafka.conn import create_conn
+
+    (await create_conn(*address(broker), request_timeout_ms=_KNOCK_MS, **access)).close()
+
+
+async def why(error: Exception, broker: str, access: dict[str, Any]) -> str:
+    """Why no connection came about, in words."""
     from aiokafka.errors import KafkaConnectionError, KafkaError
 
     if not isinstance(error, KafkaConnectionError):
         return tls.told(error)
     if access["security_protocol"] == "PLAINTEXT":
         return "no broker answers"
-    host, _, port = broker.rpartition(":")
     try:
-        (await create_conn(host.strip("[]"), int(port), request_timeout_ms=5000, **access)).close()
+        await knock(broker, access)
     except (KafkaError, OSError, TimeoutError, ValueError) as reason:
         return tls.told(reason)
     return tls.told(error)

@@ -25,12 +25,12 @@ that no extra library is needed to read or write it. `tls` verifies the broker u
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from bireme.manifests.base import Spec
 from bireme.manifests.events import SASLConfig
+from events import kafka
 from events.model import Event
 from sensors import definition, fields, kafka_avro, targets
 from sensors.advice import advised
@@ -46,7 +46,6 @@ Json = dict[str, Any]
 _ACKS = {-1: "all", 0: 0, 1: 1}
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _TIMEOUT_MS = 30_000
-_PORT = 9092
 
 
 class SchemaRegistry(Spec, frozen=True):
@@ -133,8 +132,7 @@ class KafkaTrigger:
         from aiokafka.errors import KafkaConnectionError
 
         brokers = [broker.strip() for broker in spec["url"].split(",")]
-        addresses = [_address(broker) for broker in brokers]
-        await targets.check_all(self.around.reach, [host for host, _ in addresses], "kafka")
+        await targets.check_all(self.around.reach, [_host(broker) for broker in brokers], "kafka")
         context = credentials.tls(spec["tls"])
         secure = "SSL" if context else "PLAINTEXT"
         access = {
@@ -153,7 +151,7 @@ class KafkaTrigger:
             await producer.start()
         except KafkaConnectionError as error:
             await producer.stop()
-            await _tell_why(addresses[0], access)
+            await kafka.knock(brokers[0], access)
             raise error
         except BaseException:
             await producer.stop()
@@ -161,20 +159,11 @@ class KafkaTrigger:
         return producer
 
 
-def _address(broker: str) -> tuple[str, int]:
-    """Host and port; the port may be left out, as the client has it."""
+def _host(broker: str) -> str:
     try:
-        parts = urlsplit(f"//{broker}")
-        return parts.hostname or "", parts.port or _PORT
+        return kafka.address(broker)[0]
     except ValueError as error:
         raise BadSensor(f"kafka.url: {broker}: {error}") from error
-
-
-async def _tell_why(address: tuple[str, int], access: Json) -> None:
-    """The library keeps to itself why it could not connect: ask the first broker. Raises what stands in the way."""
-    from aiokafka.conn import create_conn
-
-    (await create_conn(*address, request_timeout_ms=5000, **access)).close()
 
 
 def _acks(block: Json) -> int:
