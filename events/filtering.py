@@ -1,7 +1,5 @@
 """`filter.expression` of an event source: decides on the payload whether an event is accepted. Pure."""
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from bireme.lang import environment, expr
@@ -26,10 +24,5 @@ class PayloadFilter:
 
 def names(payload: bytes) -> dict[str, Any]:
     """What an expression can name: the payload's members, dotted keys as objects, `-` as `_` in names of the top."""
-    try:
-        members = json.loads(payload, parse_int=float)  # numbers are floats here, as upstream
-    except (ValueError, RecursionError) as error:
-        raise LangError(f"the payload is not JSON: {error}") from error
-    if not isinstance(members, Mapping):
-        raise LangError("the payload is not a JSON object, so that it has no names")
+    members = environment.of_json(payload, "payload")
     return environment.expand_dotted({key.replace("-", "_"): members[key] for key in members})

@@ -7,15 +7,23 @@ import msgspec
 from server.objects.model import StoredObject
 from server.objects.run import Taker
 
-SOURCE, SUBJECT = "api", "events"
-"""Of events that are posted to the API; their data are `namespace`, `discriminator`, `metadata` and `payload`."""
+SOURCE, SUBJECT = "api:v1", "events"
+"""Of events that are posted to the API; no EventSource can have that name. Their data are `namespace`, `discriminator`,
+`metadata` and `payload`.
+"""
+_PREFIX = "event-binding:"
 
 _SELECTOR = "spec.dependencies[0].filters.selector"
 
 
 def name_of(binding: str) -> str:
     """The name of the sensor that a binding is; no Sensor can have it."""
-    return f"event-binding:{binding}"
+    return f"{_PREFIX}{binding}"
+
+
+def binding_of(sensor: str) -> str:
+    """The name of the binding that a sensor is; empty when it is a Sensor."""
+    return sensor.removeprefix(_PREFIX) if sensor.startswith(_PREFIX) else ""
 
 
 def as_sensor(stored: StoredObject) -> StoredObject:

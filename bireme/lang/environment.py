@@ -55,14 +55,14 @@ def _jsonpath(text: Any, path: Any) -> Any:
     return jsonpath.find(data, path)
 
 
-def of_json(data: bytes) -> dict[str, Any]:
-    """The members of a JSON object as names, every number a float. Raises LangError."""
+def of_json(text: bytes, what: str) -> dict[str, Any]:
+    """The members of a JSON object as names, every number a float, as upstream. Raises LangError, which says `what`."""
     try:
-        members = json.loads(data, parse_int=float)
+        members = json.loads(text, parse_int=float)
     except (ValueError, RecursionError) as error:
-        raise LangError(f"the data is not JSON: {error}") from error
+        raise LangError(f"the {what} is not JSON: {error}") from error
     if not isinstance(members, dict):
-        raise LangError("the data is not a JSON object, so that it has no names")
+        raise LangError(f"the {what} is not a JSON object, so that it has no names")
     return members
 
 

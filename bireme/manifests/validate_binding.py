@@ -23,9 +23,9 @@ def _problems(manifest: WorkflowEventBinding, templates: TemplateLookup) -> Iter
         yield manifest.problem("selector is missing", "spec.event.selector", advice=advice)
     submit = spec.submit
     places = [("spec.event.selector", spec.event.selector), *(_places(submit) if submit else ())]
-    for path, text in places:
+    for path, text in ((path, text) for path, text in places if text):
         try:
-            expr.compile(text) if text else None
+            expr.compile(text)
         except UserError as error:
             yield manifest.problem(f"the expression cannot be read: {error}", path)
     if submit is not None:

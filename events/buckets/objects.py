@@ -191,9 +191,8 @@ def _named(name: str) -> str:
 
 def _time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
-    if (
-        not 1 < time.year < 9999
-    ):  # which could not be told in another zone, or be followed by a later one
+    # The first and the last year could not be told in another zone, or be followed by a later time.
+    if not 1 < time.year < 9999:
         raise ValueError(f"the time {text[:40]} is not of our days")
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 

@@ -131,9 +131,8 @@ class SftpSource:
     async def _look(self, client: "asyncssh.SFTPClient") -> Mapping[str, Seen]:
         directory = self._config.watch_path_config.directory
         found = {}
-        async for entry in client.scandir(
-            directory.encode()
-        ):  # names as bytes, which need be no UTF-8
+        # Asked in bytes, names come as bytes: they need be no UTF-8.
+        async for entry in client.scandir(directory.encode()):
             about = entry.attrs
             if not stat.S_ISDIR(about.permissions or 0):
                 raw = entry.filename

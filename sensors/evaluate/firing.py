@@ -17,7 +17,7 @@ REPEATED = "these events have fired this trigger before"
 _OUTCOMES: dict[FiringStatus, Outcome] = {"pending": "fired", "held": "held", "queued": "queued"}
 
 
-class Gate(NamedTuple):
+class _Gate(NamedTuple):
     """Whether a firing may act, why, and the slot that it takes or waits for."""
 
     status: FiringStatus
@@ -76,7 +76,7 @@ def fire(
 ) -> str:
     """Fire, or hold, queue or drop the firing; every event of it gets a decision that says so."""
     id = firing_id(work.sensor.uid, rule.name, members, key)
-    gate = Gate("pending", why)
+    gate = _Gate("pending", why)
     if rule.breaker or rule.concurrency:
         if work.state.cells.has_fired(id):
             _tell(work, rule, members, "deduplicated", REPEATED, id, offer)
@@ -99,20 +99,20 @@ def _gate(
     members: Members,
     delivered: dict[str, Event],
     why: str,
-) -> Gate:
+) -> _Gate:
     """What breaker and slots say to a firing; `why` is what is told of one that passes both."""
     slot = concurrency.key_of(rule, delivered)
     held = breaker.refusal(work, rule, rule.breaker) if rule.breaker else ""
     if held:
-        return Gate("held", held, slot)
+        return _Gate("held", held, slot)
     if rule.concurrency is None or slot is None:
-        return Gate("pending", why, slot)
+        return _Gate("pending", why, slot)
     ticket = concurrency.ticket(work, id, members)
     status, more = concurrency.admit(work, rule, rule.concurrency, ticket, slot)
-    return Gate(status, why + more if status == "pending" else more, slot)
+    return _Gate(status, why + more if status == "pending" else more, slot)
 
 
-def _moment(work: Evaluation, rule: TriggerRule, gate: Gate) -> tuple[Outcome, str, float]:
+def _moment(work: Evaluation, rule: TriggerRule, gate: _Gate) -> tuple[Outcome, str, float]:
     """When it may act, as far as the rate limit goes; the outcome and the reason that say so."""
     outcome = _OUTCOMES[gate.status]
     not_before = _slot(work, rule) if rule.rate and gate.status != "held" else 0.0

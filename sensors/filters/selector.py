@@ -25,7 +25,7 @@ class SelectorFilter:
 
     def verdict(self, view: View) -> Verdict:
         try:
-            names = environment.of_json(view.event.data)
+            names = environment.of_json(view.event.data, "request")
             passed = expr.eval_bool(self._text, names, environment.functions())
         except BiremeError as error:
             told = f"failed to evaluate workflow template expression: {error}"

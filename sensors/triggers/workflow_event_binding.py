@@ -48,7 +48,7 @@ class WorkflowEventBindingTrigger:
     def prepare(self, given: Json, events: Mapping[str, Event], origin: Origin) -> Json:
         block: Json = given["template"]["workflowEventBinding"]
         [event] = events.values()
-        evaluate = _evaluator(environment.of_json(event.data))
+        evaluate = _evaluator(environment.of_json(event.data, "request"))
         return {
             "manifest": {
                 "apiVersion": "argoproj.io/v1alpha1",

@@ -11,7 +11,7 @@ from events import poison
 from events.model import Event
 from sensors import compile, explain, lease_store, pages
 from sensors import store as decided
-from server import listening, log
+from server import bindings, listening, log
 from server.api import replies
 from server.api.routes import Ask, BadRequest, Routes
 from server.deck import Deck
@@ -154,12 +154,14 @@ async def _firings_of(deck: Deck, decisions: list[dict[str, Any]]) -> list[dict[
 @routes.add("GET", BASE + "/explain/sensor/{namespace}/{name}", "explain", "sensors")
 async def explain_sensor(ask: Ask) -> web.StreamResponse:
     namespace, name = ask.namespace, ask.part("name")
-    stored = ask.deck.objects.get("Sensor", namespace, name)
+    binding = bindings.binding_of(name)
+    kind = "WorkflowEventBinding" if binding else "Sensor"
+    stored = ask.deck.objects.get(kind, namespace, binding or name)
     database = ask.deck.database
     made = await decided.decisions(database, namespace=namespace, sensor=name)
     fired = await decided.firings(database, namespace=namespace, sensor=name)
     problems = ask.deck.sensors.problems(namespace, name)
-    hears = _listens_to(ask.deck, namespace, stored.manifest)
+    hears = [] if binding else _listens_to(ask.deck, namespace, stored.manifest)
     return replies.reply(explain.sensor(namespace, name, made, fired, problems, hears))
 
 

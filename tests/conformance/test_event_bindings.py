@@ -24,7 +24,7 @@ Json = dict[str, Any]
 def event(payload: Any) -> Event:
     data = {"namespace": "ns", "discriminator": "d", "metadata": {}, "payload": payload}
     return Event(
-        id="e", namespace="ns", source="api", subject="events", type="workflow-event", time=NOW,
+        id="e", namespace="ns", source="api:v1", subject="events", type="workflow-event", time=NOW,
         data=json.dumps(data).encode(),
     )  # fmt: skip
 

@@ -61,6 +61,9 @@ async def test_the_example_greets_whom_it_is_told(engine: Running) -> None:
     told = await engine.get(f"/api/v1/bireme/explain/event/{event['id']}")
     assert name in str(told)
     assert "event-binding:names" in str(told)
+    path = "/api/v1/bireme/explain/sensor/default"
+    assert (await engine.get(f"{path}/event-binding:names"))["outcomes"] == {"fired": 1}
+    assert (await engine.ask("GET", f"{path}/event-binding:nobody")).status == 404
 
 
 async def test_what_the_selector_is_false_of_or_cannot_be_asked_starts_nothing_and_says_why(
