@@ -69,6 +69,30 @@ spec:
               dest: spec.arguments.parameters.0.value
 """
 
+BINDING = """
+apiVersion: argoproj.io/v1alpha1
+kind: WorkflowTemplate
+metadata: {name: tell}
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: n, value: none}]}
+  templates:
+    - name: main
+      container:
+        image: none
+        command: [sh, -c]
+        args: ['echo "{{workflow.parameters.n}}" >> %s']
+---
+apiVersion: argoproj.io/v1alpha1
+kind: WorkflowEventBinding
+metadata: {name: names}
+spec:
+  event: {selector: discriminator == "names"}
+  submit:
+    workflowTemplateRef: {name: tell}
+    arguments: {parameters: [{name: n, valueFrom: {event: payload.n}}]}
+"""
+
 
 def _postgres() -> ModuleType:
     """tests/postgres.py, which is no package's module."""
@@ -162,6 +186,20 @@ def held_by(rows: Rows, worker: SensorWorker) -> list[str]:
             "SELECT sensor FROM sensor_leases WHERE worker LIKE $1", f"%-{worker.pid}-%"
         )
     ]
+
+
+def fleet_of_one(
+    tmp_path: Path, url: str, started: list[Any], text: str
+) -> tuple[Engine, SensorWorker]:
+    """An engine on these manifests, and a worker that holds the one sensor in them."""
+    head = engine(tmp_path, url)
+    started.append(head)
+    head.write("load.yaml", text)
+    head.start()
+    worker = SensorWorker(tmp_path / "w", url)
+    started.append(worker)
+    until(lambda: bool(held_by(Rows(url), worker)), 20, "the worker holds the sensor")
+    return head, worker
 
 
 def shares_are_fair(told: dict[str, Any]) -> bool:
@@ -272,13 +310,8 @@ def test_an_engine_that_evaluates_alone_takes_everything_from_the_workers(
     tmp_path: Path, url: str, started: list[Any]
 ) -> None:
     rows, port = Rows(url), free_port()
-    head = engine(tmp_path, url)
-    started.append(head)
-    head.write("load.yaml", SOURCE % port + SENSOR % {"n": 0})
-    head.start()
-    worker = SensorWorker(tmp_path / "w", url)
-    started.append(worker)
-    until(lambda: held_by(rows, worker) == ["default/load-0"], 20, "the worker holds the sensor")
+    head, worker = fleet_of_one(tmp_path, url, started, SOURCE % port + SENSOR % {"n": 0})
+    assert held_by(rows, worker) == ["default/load-0"]
     assert head.stop() == 0
     alone = Engine(tmp_path, "--database", url)
     started.append(alone)
@@ -294,14 +327,8 @@ def test_an_event_that_comes_after_an_edit_is_decided_by_the_edited_sensor(
     tmp_path: Path, url: str, started: list[Any]
 ) -> None:
     rows, port = Rows(url), free_port()
-    head = engine(tmp_path, url)
-    started.append(head)
     text = SOURCE % port + SENSOR % {"n": 0}
-    head.write("load.yaml", text)
-    head.start()
-    worker = SensorWorker(tmp_path / "w", url)
-    started.append(worker)
-    until(lambda: bool(held_by(rows, worker)), 20, "the worker holds the sensor")
+    head, worker = fleet_of_one(tmp_path, url, started, text)
     changes = "SELECT value FROM fleet WHERE name = 'objects'"
     for n in range(5):
         before = rows(changes)
@@ -319,13 +346,7 @@ def test_what_a_worker_left_in_the_outbox_is_acted_on_within_seconds(
     tmp_path: Path, url: str, started: list[Any]
 ) -> None:
     rows, port = Rows(url), free_port()
-    head = engine(tmp_path, url)
-    started.append(head)
-    head.write("load.yaml", SOURCE % port + SENSOR % {"n": 0})
-    head.start()
-    holder = SensorWorker(tmp_path / "w0", url)
-    started.append(holder)
-    until(lambda: bool(held_by(rows, holder)), 20, "the worker holds the sensor")
+    _, holder = fleet_of_one(tmp_path, url, started, SOURCE % port + SENSOR % {"n": 0})
     for _ in range(5):
         assert post(f"http://127.0.0.1:{port}/hook", b"{}") == 200
     pending = "SELECT count(*) FROM firings WHERE status <> 'fired'"
@@ -338,3 +359,21 @@ def test_what_a_worker_left_in_the_outbox_is_acted_on_within_seconds(
     started.append(other)
     until(lambda: bool(held_by(rows, other)), 20, "the other one takes over")
     until(lambda: rows(pending) == [(0,)], 5, "what was left is acted on")
+
+
+def test_what_is_posted_to_the_api_is_decided_by_the_worker_that_holds_the_binding(
+    tmp_path: Path, url: str, started: list[Any]
+) -> None:
+    rows = Rows(url)
+    ran = tmp_path / "ran"
+    head, worker = fleet_of_one(tmp_path, url, started, BINDING % ran)
+    assert held_by(rows, worker) == ["default/event-binding:names"]
+    for n in range(5):
+        body = {"n": str(n)}
+        head.call("/api/v1/events/default/names", body)
+    done = "SELECT count(*) FROM runs WHERE phase = 'Succeeded'"
+    until(lambda: rows(done) == [(5,)], 30, "one workflow for each")
+    assert sorted(ran.read_text().split()) == [str(n) for n in range(5)]
+    assert [outcome for (outcome,) in rows("SELECT outcome FROM decisions")] == ["fired"] * 5
+    assert worker.stop() == 0
+    assert head.stop() == 0

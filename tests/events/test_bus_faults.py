@@ -29,6 +29,7 @@ SOURCES = 3
 EACH = 30
 BATCH = 3
 PATIENCE_S = 60.0
+WHOLE = [list(range(EACH))] * SOURCES
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +119,8 @@ class Load:
         (row,) = await self.database.read("SELECT count(*) FROM events")
         return int(row[0]) >= SOURCES * EACH
 
-    async def runs(self, fault: Callable[[], Awaitable[None]]) -> None:
-        """All sources to their end, the fault in the middle; then the log is counted."""
+    async def log_after(self, fault: Callable[[], Awaitable[None]]) -> list[list[int]]:
+        """All sources to their end, the fault in the middle: then the numbers of each source in the log, in order."""
         senders = [asyncio.ensure_future(self.send(n)) for n in range(SOURCES)]
         try:
             await self.reaches(SOURCES * EACH // 3)
@@ -131,8 +132,7 @@ class Load:
             for sender in senders:
                 sender.cancel()
         await until(self.is_whole, "the log holds what was accepted", PATIENCE_S)
-        for source in range(SOURCES):
-            assert await self.numbers(source) == list(range(EACH))
+        return [await self.numbers(source) for source in range(SOURCES)]
 
     async def close(self) -> None:
         assert not await supervise.end([self._relay], 20)
@@ -157,7 +157,7 @@ async def nothing() -> None:
 
 
 async def test_events_of_each_source_keep_their_order(load: Load) -> None:
-    await load.runs(nothing)
+    assert await load.log_after(nothing) == WHOLE
     assert load.refused == 0
 
 
@@ -170,7 +170,7 @@ async def test_a_server_that_is_killed_and_started_again_loses_and_repeats_nothi
             load.go.set()
             await until(lambda: load.refused > refused, "senders are told", PATIENCE_S)
 
-    await load.runs(outage)
+    assert await load.log_after(outage) == WHOLE
 
 
 async def test_a_network_that_is_cut_again_and_again_loses_and_repeats_nothing(
@@ -181,7 +181,7 @@ async def test_a_network_that_is_cut_again_and_again_loses_and_repeats_nothing(
             remote.cut()
             await load.reaches(SOURCES * EACH // 3 + 5 * turn)
 
-    await load.runs(cuts)
+    assert await load.log_after(cuts) == WHOLE
 
 
 async def test_what_arrived_but_was_never_acknowledged_is_one_event_when_it_is_sent_again(
@@ -195,7 +195,7 @@ async def test_what_arrived_but_was_never_acknowledged_is_one_event_when_it_is_s
         remote.mute(False)
         remote.cut()
 
-    await load.runs(mute)
+    assert await load.log_after(mute) == WHOLE
 
 
 async def test_a_process_that_begins_anew_goes_on_where_the_log_is(load: Load, rig: Rig) -> None:
@@ -204,7 +204,7 @@ async def test_a_process_that_begins_anew_goes_on_where_the_log_is(load: Load, r
         rig.bus = await rig.anew()
         load._relay = asyncio.ensure_future(load.relay().run())
 
-    await load.runs(anew)
+    assert await load.log_after(anew) == WHOLE
 
 
 async def test_a_consumer_that_is_slow_gets_every_event_in_order(rig: Rig) -> None:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 
 from tests.servers import process
+from tests.servers.waiting import until
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one of PATH would change the user
 
@@ -47,12 +48,12 @@ async def _answers(port: int, user: str) -> None:
     """The port is open some time before the broker speaks."""
     import aio_pika
 
-    for _ in range(300):
+    async def speaks() -> bool:
         try:
             connection = await aio_pika.connect(f"amqp://{user}@127.0.0.1:{port}/")
         except Exception:
-            await asyncio.sleep(0.1)
-        else:
-            await connection.close()
-            return
-    raise RuntimeError("the broker does not speak AMQP")
+            return False
+        await connection.close()
+        return True
+
+    await until(speaks, "the broker speaks AMQP", 60)
