@@ -1,4 +1,6 @@
-"""Processes of a fleet on one PostgreSQL database, for tests and benchmarks: engines and sensor workers."""
+"""Processes of a fleet on one PostgreSQL database, for tests and benchmarks: engines and sensor workers, and what they
+are loaded by: a webhook, and sensors on it.
+"""
 
 import os
 import signal
@@ -7,6 +9,25 @@ import sys
 from pathlib import Path
 
 from benchmarks.engine import Engine
+
+SOURCE = """
+apiVersion: argoproj.io/v1alpha1
+kind: EventSource
+metadata: {name: load}
+spec:
+  webhook:
+    hook: {endpoint: /hook, method: POST, port: "%d"}
+"""
+SENSOR = """
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Sensor
+metadata: {name: load-%(n)d}
+spec:
+  dependencies: [{name: hook, eventSourceName: load, eventName: hook}]
+  triggers:
+    - template: {name: note, log: {}}
+"""
 
 
 def engine(folder: Path, url: str, *options: str) -> Engine:

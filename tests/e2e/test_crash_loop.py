@@ -8,16 +8,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.engine import Engine, free_port, post
+from tests.e2e.fleet import SOURCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-MANIFESTS = """
-apiVersion: argoproj.io/v1alpha1
-kind: EventSource
-metadata: {name: load}
-spec:
-  webhook:
-    hook: {endpoint: /hook, method: POST, port: "%d"}
+MANIFESTS = (
+    SOURCE
+    + """
 ---
 apiVersion: argoproj.io/v1alpha1
 kind: Sensor
@@ -52,6 +49,7 @@ spec:
             - src: {dependencyName: hook, dataKey: body.n}
               dest: spec.arguments.parameters.0.value
 """
+)
 KILLS = int(os.environ.get("SOAK_KILLS", "4"))
 
 

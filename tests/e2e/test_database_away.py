@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.engine import Engine, free_port
-from tests.e2e.fleet import SensorWorker, engine
+from tests.e2e.fleet import SENSOR, SOURCE, SensorWorker, engine
 from tests.e2e.test_fleet import (
-    SENSOR,
-    SOURCE,
     SUBMITTING,
     Rows,
     Sender,

@@ -13,31 +13,13 @@ from typing import Any
 import pytest
 
 from benchmarks.engine import Engine, free_port, post
-from tests.e2e.fleet import SensorWorker, engine
+from tests.e2e.fleet import SENSOR, SOURCE, SensorWorker, engine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SENSORS = 6
 TAKE_OVER_S = 10.0
 
-SOURCE = """
-apiVersion: argoproj.io/v1alpha1
-kind: EventSource
-metadata: {name: load}
-spec:
-  webhook:
-    hook: {endpoint: /hook, method: POST, port: "%d"}
-"""
-SENSOR = """
----
-apiVersion: argoproj.io/v1alpha1
-kind: Sensor
-metadata: {name: load-%(n)d}
-spec:
-  dependencies: [{name: hook, eventSourceName: load, eventName: hook}]
-  triggers:
-    - template: {name: note, log: {}}
-"""
 SUBMITTING = """
 ---
 apiVersion: argoproj.io/v1alpha1

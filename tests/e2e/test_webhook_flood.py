@@ -13,25 +13,10 @@ import apsw
 import pytest
 
 from benchmarks.engine import Engine, free_port
+from tests.e2e.fleet import SENSOR, SOURCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-MANIFESTS = """
-apiVersion: argoproj.io/v1alpha1
-kind: EventSource
-metadata: {name: load}
-spec:
-  webhook:
-    hook: {endpoint: /hook, method: POST, port: "%d"}
----
-apiVersion: argoproj.io/v1alpha1
-kind: Sensor
-metadata: {name: load}
-spec:
-  dependencies: [{name: hook, eventSourceName: load, eventName: hook}]
-  triggers:
-    - template: {name: note, log: {}}
-"""
 # Of the thousand requests that a port has in hand at most.
 SLOW, ENDLESS = 960, 30
 SENDERS, EACH = 200, 5
@@ -91,7 +76,7 @@ def test_a_flood_with_slow_senders_in_it_is_refused_in_part_and_loses_nothing(
     engine: Engine,
 ) -> None:
     port = free_port()
-    engine.write("load.yaml", MANIFESTS % port)
+    engine.write("load.yaml", SOURCE % port + SENSOR % {"n": 0})
     with open_files(1024):
         engine.start()
     with ExitStack() as stack:
@@ -113,7 +98,7 @@ def test_a_flood_with_slow_senders_in_it_is_refused_in_part_and_loses_nothing(
 
 def test_slow_senders_leave_the_engine_files_to_work_with(engine: Engine) -> None:
     port = free_port()
-    engine.write("load.yaml", MANIFESTS % port)
+    engine.write("load.yaml", SOURCE % port + SENSOR % {"n": 0})
     with open_files(1024):
         engine.start()
     with open_files(4096), ExitStack() as stack:
