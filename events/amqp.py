@@ -39,10 +39,10 @@ async def connected(
     except ImportError as error:
         raise streams.missing("amqp", "amqp") from error
     faults = (AMQPException, OSError, TimeoutError, ConnectionError)
-    connection: AbstractConnection | None = None
-    url, transport = _url(config, asker), _transport(config, asker)
+    url, secure = _url(config, asker), tls.context(config.tls, asker.secrets, asker.place.namespace)
+    connection = aio_pika.Connection(url, ssl_context=secure)
     try:
-        connection = await aio_pika.connect(url, timeout=10, **transport)
+        await connection.connect(timeout=10)
         connection.close_callbacks.add(lambda _, error: lost(gone(error)))
         yield connection
     except (AuthenticationError, ProbableAuthenticationError) as error:
@@ -50,10 +50,9 @@ async def connected(
         raise streams.ServerAway(f"the broker {_shown(url)}: {why}") from error
     except faults as error:
         raise streams.ServerAway(f"the broker {_shown(url)}: {tls.told(error)}") from error
-    finally:
-        if connection is not None:
-            with suppress(*faults):
-                await connection.close()
+    finally:  # also one that never came about: else it closes itself once it is forgotten, in no loop
+        with suppress(*faults):
+            await connection.close()
 
 
 def gone(error: BaseException | None) -> streams.ServerAway:
@@ -75,8 +74,3 @@ def _url(config: Broker, asker: Asker) -> Any:
 def _shown(url: Any) -> str:
     """Without names; with the port that the client chooses where the address has none."""
     return f"{url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
-
-
-def _transport(config: Broker, asker: Asker) -> dict[str, Any]:
-    context = tls.context(config.tls, asker.secrets, asker.place.namespace)
-    return {"ssl": True, "ssl_context": context} if context else {}
