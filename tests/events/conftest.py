@@ -1,6 +1,5 @@
 """What event tests stand on: a database, buses, a bank on free ports, a client."""
 
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -22,6 +21,7 @@ from events.poison import StoredPoison
 from events.ports import Overtaken, Place
 from events.run import EventBank
 from events.state import StoredState
+from tests.servers import process
 from tests.servers.waiting import until
 
 NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
@@ -155,9 +155,4 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 def free_port() -> Callable[[], int]:
-    def pick() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return pick
+    return process.free_port

@@ -2,21 +2,14 @@
 
 import asyncio
 import json
-import socket
 from typing import Any
 
 from server import payloads
 from server.cli import send
 from tests.server.conftest import Running
+from tests.servers.process import free_port
 
 APPLY = "/api/v1/bireme/objects/apply"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def manifests(port: int) -> list[dict[str, Any]]:

@@ -72,7 +72,8 @@ def running(*settings: str) -> Iterator[process.Server]:
         java = ["java", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classes]
         cluster = uuid.UUID(int=1).hex[:22]
         tool = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
-        subprocess.run(tool, check=True, capture_output=True, cwd=folder)
+        done = subprocess.run(tool, capture_output=True, cwd=folder, text=True)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{lines}"
         server = process.Server([*java, "kafka.Kafka", str(config)], port, folder)
         with process.running(server) as found:
             yield found
